@@ -1,0 +1,3 @@
+"""Serinus: progressive delivery for the Kuma service mesh."""
+
+__version__ = "0.1.0"
