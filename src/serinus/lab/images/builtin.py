@@ -1,0 +1,138 @@
+"""The images that every lab knows."""
+
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import serinus
+from serinus.lab.images.image import Image, runs
+
+PACKAGE_PARENT = str(Path(serinus.__file__).parent.parent)
+"""Where pods import this package from."""
+
+_PYTHON = {"PYTHONPATH": PACKAGE_PARENT, "MALLOC_ARENA_MAX": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+
+PODCLI = """#!/bin/sh
+# podcli check http|tcp ADDRESS [--timeout=N] [--retry N]: podinfo's own probe, on curl.
+[ "$1" = version ] && { echo "${PODINFO_VERSION:-0.0.0}"; exit 0; }
+[ "$1" = check ] && shift || { echo "usage: podcli check http|tcp ADDRESS" >&2; exit 2; }
+kind=$1 address=$2
+case $kind in
+  http) case $address in http://*|https://*) ;; *) address=http://$address ;; esac
+        exec curl -sSf -o /dev/null --max-time 5 "$address" ;;
+  tcp)  exec curl -s -o /dev/null --max-time 5 telnet://"$address" </dev/null ;;
+  *)    echo "podcli check: http or tcp, not $kind" >&2; exit 2 ;;
+esac
+"""
+
+KUMA_DP = """#!/bin/sh
+# Waits for the configuration that the mesh writes, then runs Envoy on it. On SIGTERM it asks
+# Envoy to drain and gives callers KUMA_DRAIN_SECONDS to hear that this pod is going.
+config=${KUMA_BOOTSTRAP:-/etc/kuma/bootstrap.json}
+trap 'exit 0' TERM INT
+while [ ! -s "$config" ]; do sleep 0.1; done
+@ENVOY@ -c "$config" --concurrency 1 --disable-hot-restart -l warning \\
+  --drain-time-s "${KUMA_DRAIN_SECONDS:-3}" "$@" &
+envoy=$!
+drain() {
+  trap '' TERM INT
+  curl -s -o /dev/null --max-time 1 -X POST \\
+    "http://127.0.0.1:${KUMA_ADMIN_PORT:-9901}/drain_listeners?graceful"
+  sleep "${KUMA_DRAIN_SECONDS:-3}"
+  kill -TERM $envoy
+  wait $envoy
+  exit 0
+}
+trap drain TERM INT
+wait $envoy
+"""
+
+
+def envoy_binary() -> str:
+    """Envoy's path: the binary beside the ``envoy`` package, else whatever PATH has."""
+    spec = find_spec("envoy")
+    for location in (spec.submodule_search_locations or []) if spec else []:
+        binary = Path(location) / "_bin" / "envoy"
+        if binary.exists():
+            return str(binary)
+    return "envoy"
+
+
+def podinfo(tag: str) -> Image:
+    """The stand-in for podinfo; its version is the tag."""
+    run = [sys.executable, "-S", "-OO", "-m", "serinus.lab.images.podinfo"]
+    return Image(
+        entrypoint=("./podinfo",),
+        tools={"podinfo": runs(run, _PYTHON), "podcli": PODCLI},
+        env={"PODINFO_VERSION": tag},
+    )
+
+
+def loadtester(_tag: str) -> Image:
+    """Serinus' load tester, also under the name of Flagger's."""
+    run = [sys.executable, "-m", "serinus.loadtester"]
+    return Image(entrypoint=("./loadtester",), tools={"loadtester": runs(run, _PYTHON)})
+
+
+def operator(_tag: str) -> Image:
+    """Serinus' operator, also under the name of Flagger's.
+
+    In the lab an analysis may run faster than Flagger allows: one second instead of ten.
+    """
+    run = [sys.executable, "-c", "from serinus.cli.main import main; main()"]
+    return Image(
+        entrypoint=("serinus", "operator"),
+        tools={
+            "flagger": runs([*run, "operator"], _PYTHON),
+            "serinus": runs(run, _PYTHON),
+        },
+        env={"SERINUS_MINIMUM_INTERVAL": "1s"},
+    )
+
+
+def prometheus(_tag: str) -> Image:
+    """The machine's own Prometheus."""
+    return Image(
+        entrypoint=("prometheus",),
+        cmd=("--config.file=/etc/prometheus/prometheus.yml", "--storage.tsdb.path=/prometheus"),
+        workdir="/prometheus",
+    )
+
+
+def kuma_dp(_tag: str) -> Image:
+    """A real Envoy, started as Kuma's data plane proxy would start it."""
+    return Image(
+        entrypoint=("kuma-dp",), tools={"kuma-dp": KUMA_DP.replace("@ENVOY@", envoy_binary())}
+    )
+
+
+def kuma_init(_tag: str) -> Image:
+    """Nothing: the kubelet sets up the redirection itself, from the pod's annotations."""
+    return Image(entrypoint=("true",), tools={"kumactl": "#!/bin/sh\nexit 0\n"})
+
+
+def shell(_tag: str) -> Image:
+    """The shell and tools of this machine."""
+    return Image(entrypoint=("sh",), workdir="/")
+
+
+def curl(_tag: str) -> Image:
+    """The machine's own curl."""
+    return Image(entrypoint=("curl",), workdir="/")
+
+
+BUILTIN = {
+    "ghcr.io/stefanprodan/podinfo:*": podinfo,
+    "stefanprodan/podinfo:*": podinfo,
+    "ghcr.io/fluxcd/flagger-loadtester:*": loadtester,
+    "serinus/loadtester:*": loadtester,
+    "ghcr.io/fluxcd/flagger:*": operator,
+    "serinus/serinus:*": operator,
+    "prom/prometheus:*": prometheus,
+    "kuma/kuma-dp:*": kuma_dp,
+    "kuma/kuma-init:*": kuma_init,
+    "busybox:*": shell,
+    "alpine:*": shell,
+    "curlimages/curl:*": curl,
+}
+"""Pattern of an image's name -> from its tag to how it runs."""
