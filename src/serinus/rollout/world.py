@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from serinus.api.problem import Problem
 from serinus.rollout.effects import Weights
 
 
@@ -24,42 +25,36 @@ class Readiness:
 class Workload:
     """A Deployment in its role.
 
-    ``revision`` is the hash of its pod template (see `serinus.workload.revision`),
-    ``generation`` its metadata.generation, ``replicas`` what its spec asks for.
+    ``revision`` is the hash of its pod template (`serinus.workload.revision`), ``generation``
+    its metadata.generation, ``replicas`` what its spec asks for, ``available`` how many pods
+    can serve. ``origin`` is the `flagger-id` annotation of a primary's template: it tells which
+    revision of the target the primary was made from (`serinus.rollout.revision.origin_of`).
     """
 
     revision: str
     generation: int
     replicas: int
+    available: int
     readiness: Readiness
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Something about the Canary that keeps it from being rolled out.
-
-    ``path`` is the field (such as ``spec.analysis.stepWeight``), ``message`` says what is wrong
-    and what would be right.
-    """
-
-    path: str
-    message: str
+    origin: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class World:
     """What the caches knew at ``now`` (UTC).
 
-    ``target`` and ``primary`` are None when absent. ``in_primary`` tells whether the primary
-    already runs the target's template (modulo the renames a primary gets). ``route`` is None
-    when there is none yet. ``problems`` come from outside the Canary itself: a target that does
-    not exist, a router that cannot do what is asked.
+    ``due`` tells that the analysis interval has passed since the last step: a tick may come
+    sooner, since any change of what we watch asks for one, and then only makes the world what
+    the status says. ``target`` and ``primary`` are None when absent. ``in_primary`` tells
+    whether the primary runs the target's template, modulo the renames that a primary gets.
+    ``route`` is None when there is none yet. ``problems`` are all that keeps this Canary from
+    being rolled out.
     """
 
     now: datetime
+    due: bool
     target: Workload | None
     primary: Workload | None
     in_primary: bool
-    apex_on_primary: bool
     route: Weights | None
     problems: tuple[Problem, ...] = ()
