@@ -1,0 +1,1 @@
+"""The workload's side of a rollout: target, primary, their Services and autoscalers."""

@@ -1,0 +1,188 @@
+"""Make the workload's objects what the rollout wants: each function one effect.
+
+Each reads the caches, does nothing at all when they agree with it already, and else makes one
+narrow write per object that differs. What was written is returned, so that the caller can wait
+until the caches show it. `ApiError` and `Unreachable` pass through; `WorkloadError` says what is
+missing.
+"""
+
+from typing import Any
+
+import msgspec
+
+from serinus.api.canary import Canary
+from serinus.cluster.client import Client, PatchKind
+from serinus.cluster.kinds import DEPLOYMENTS, HPAS, SERVICES
+from serinus.cluster.written import Written, written
+from serinus.rollout.revision import origin_of
+from serinus.workload.autoscaler import autoscaled, primary_hpa, primary_hpa_spec, target_hpa
+from serinus.workload.caches import WorkloadCaches
+from serinus.workload.errors import WorkloadError
+from serinus.workload.labels import DEFAULT_RULES, PRIMARY_SUFFIX, LabelRules, PodSelector
+from serinus.workload.primary import primary_deployment, promotion
+from serinus.workload.scaling import awake_replicas
+from serinus.workload.services import Role, desired_service, service_patch
+from serinus.workload.views import DeploymentView, decode_deployment
+
+
+def target_of(canary: Canary, caches: WorkloadCaches) -> DeploymentView:
+    """The target, which has to exist."""
+    target = caches.deployments.get(canary.namespace, canary.target_name)
+    if target is None:
+        raise WorkloadError(f"deployment {canary.target_name}.{canary.namespace} does not exist")
+    return target
+
+
+def selector_of(canary: Canary, target: DeploymentView, rules: LabelRules) -> PodSelector:
+    """The label by which the target's pods are told from the primary's."""
+    return rules.selector(
+        f"{canary.target_name}.{canary.namespace}", target.spec.selector.match_labels
+    )
+
+
+async def reconcile_services(
+    client: Client, caches: WorkloadCaches, canary: Canary, rules: LabelRules = DEFAULT_RULES
+) -> list[Written]:
+    """Have the ``-primary`` and ``-canary`` Services."""
+    return [
+        *await _reconcile_service(client, caches, canary, Role.PRIMARY, rules),
+        *await _reconcile_service(client, caches, canary, Role.CANARY, rules),
+    ]
+
+
+async def reconcile_apex(
+    client: Client, caches: WorkloadCaches, canary: Canary, rules: LabelRules = DEFAULT_RULES
+) -> list[Written]:
+    """Have the apex Service, selecting the primary's pods.
+
+    When to do so is the rollout's business: before the primary is ready, an apex that was there
+    already has to go on leading to the target.
+    """
+    return await _reconcile_service(client, caches, canary, Role.APEX, rules)
+
+
+async def _reconcile_service(
+    client: Client, caches: WorkloadCaches, canary: Canary, role: Role, rules: LabelRules
+) -> list[Written]:
+    target = target_of(canary, caches)
+    desired = desired_service(canary, role, target, selector_of(canary, target, rules))
+    name = role.service_name(canary)
+    live = caches.services.get(canary.namespace, name)
+    if live is None:
+        answer = await client.create(SERVICES, canary.namespace, desired)
+    else:
+        patch = service_patch(canary, live, desired)
+        if patch is None:
+            return []
+        answer = await client.patch(SERVICES, canary.namespace, name, patch)
+    return [written(SERVICES, answer)]
+
+
+async def reconcile_primary(
+    client: Client, caches: WorkloadCaches, canary: Canary, rules: LabelRules = DEFAULT_RULES
+) -> list[Written]:
+    """Have the primary; one that exists is left as it is until the next promotion."""
+    if caches.deployments.get(canary.namespace, canary.primary_name) is not None:
+        return []
+    # The whole target is fetched only here and on promotion: the cache knows a few of its fields.
+    raw = await client.get(DEPLOYMENTS, canary.namespace, canary.target_name)
+    target = decode_deployment(raw)
+    body = primary_deployment(
+        canary,
+        _whole(raw),
+        selector_of(canary, target, rules),
+        rules,
+        origin_of(target.revision),
+    )
+    return [written(DEPLOYMENTS, await client.create(DEPLOYMENTS, canary.namespace, body))]
+
+
+async def promote(
+    client: Client,
+    caches: WorkloadCaches,
+    canary: Canary,
+    revision: str,
+    rules: LabelRules = DEFAULT_RULES,
+) -> list[Written]:
+    """Bring the primary to the target, if the target still holds ``revision``.
+
+    Both are read from the server, not from the caches: what passed the analysis is copied, or
+    nothing.
+    """
+    raw = await client.get(DEPLOYMENTS, canary.namespace, canary.target_name)
+    target = decode_deployment(raw)
+    if target.revision != revision:
+        raise WorkloadError(
+            f"deployment {canary.target_name}.{canary.namespace} has changed since its analysis: "
+            f"it is at {target.revision}, and {revision} was to be promoted"
+        )
+    primary = _whole(await client.get(DEPLOYMENTS, canary.namespace, canary.primary_name))
+    patch = promotion(
+        _whole(raw),
+        primary,
+        selector_of(canary, target, rules),
+        origin_of(revision),
+        autoscaled=autoscaled(canary, caches),
+    )
+    if not patch:
+        return []
+    answer = await client.patch(
+        DEPLOYMENTS, canary.namespace, canary.primary_name, patch, PatchKind.JSON
+    )
+    return [written(DEPLOYMENTS, answer)]
+
+
+async def reconcile_autoscaler(
+    client: Client, caches: WorkloadCaches, canary: Canary, follow: bool
+) -> list[Written]:
+    """Have the primary's autoscaler where the target has one; ``follow`` also brings its spec
+    to the target's."""
+    hpa = target_hpa(canary, caches)
+    if hpa is None:
+        return []
+    name = hpa.metadata.name + PRIMARY_SUFFIX
+    live = caches.hpas.get(canary.namespace, name)
+    if live is None:
+        answer = await client.create(HPAS, canary.namespace, primary_hpa(canary, hpa))
+    else:
+        spec = primary_hpa_spec(canary, hpa)
+        if not follow or msgspec.json.decode(live.spec) == spec:
+            return []
+        patch = [{"op": "replace", "path": "/spec", "value": spec}]
+        answer = await client.patch(HPAS, canary.namespace, name, patch, PatchKind.JSON)
+    return [written(HPAS, answer)]
+
+
+async def scale_target_up(client: Client, caches: WorkloadCaches, canary: Canary) -> list[Written]:
+    """Give the target its pods; one that has some keeps them."""
+    target = target_of(canary, caches)
+    replicas = awake_replicas(
+        target,
+        caches.deployments.get(canary.namespace, canary.primary_name),
+        target_hpa(canary, caches),
+        autoscaled=autoscaled(canary, caches),
+    )
+    return await _scale_target(client, canary, target, replicas)
+
+
+async def scale_target_to_zero(
+    client: Client, caches: WorkloadCaches, canary: Canary
+) -> list[Written]:
+    """Take the target's pods away."""
+    return await _scale_target(client, canary, target_of(canary, caches), 0)
+
+
+async def _scale_target(
+    client: Client, canary: Canary, target: DeploymentView, replicas: int
+) -> list[Written]:
+    if target.spec.replicas == replicas:
+        return []
+    answer = await client.patch(
+        DEPLOYMENTS, canary.namespace, canary.target_name, {"spec": {"replicas": replicas}}
+    )
+    return [written(DEPLOYMENTS, answer)]
+
+
+def _whole(raw: bytes) -> dict[str, Any]:
+    whole: dict[str, Any] = msgspec.json.decode(raw)
+    return whole
