@@ -10,7 +10,7 @@ Facts only are taken (field names, types, keys, numbers), no descriptions. Writt
 - ``kinds.json``: what can be asked for: plurals, verbs, subresources;
 - ``types.json``: the OpenAPI schemas of these kinds and of all that they refer to;
 - ``protobuf.json``: per message, ``"number": [field, type]``, and then, where one
-  is due, ``repeated``, ``map`` (type is that of its values) or ``inline``.
+  is due, ``repeated``, ``map`` (type is that of its values), ``inline``, ``pointer`` or ``always``.
 """
 
 import json
@@ -193,6 +193,17 @@ def read_kinds(document: dict[str, Any], group: str, version: str) -> list[dict[
     return sorted(kinds, key=lambda kind: str(kind["plural"]))
 
 
+def type_names(document: dict[str, Any], kind: dict[str, Any]) -> tuple[str, list[str]]:
+    """The names of the kind's type and of its list's type, where it has one."""
+    names: dict[str, str] = {}
+    for name, schema in document["components"]["schemas"].items():
+        for gvk in schema.get("x-kubernetes-group-version-kind", [])[:1]:
+            if (gvk["group"], gvk["version"]) == (kind["group"], kind["version"]):
+                names[gvk["kind"]] = name
+    lists = [names[kind["kind"] + "List"]] if kind["kind"] + "List" in names else []
+    return names[kind["kind"]], lists
+
+
 # -- types -------------------------------------------------------------------
 
 
@@ -286,21 +297,85 @@ def read_messages(proto: str) -> dict[str, Any]:
     return messages
 
 
+GO_FIELD = re.compile(
+    r"^\s+\w+\s+(\*?)[\w.\[\]*]+\s+`[^`]*json:\"([^\",]+)(,omitempty|,omitzero)?", re.M
+)
+
+
+def read_presence(go_source: str) -> dict[str, dict[str, str]]:
+    """Struct to JSON field to how Go shows that the field is absent.
+
+    ``pointer``: whatever is in the message was set; ``always``: JSON has it even when it is zero;
+    otherwise a zero value in the message means that the field is absent.
+    """
+    presence = {}
+    for struct, body in STRUCT.findall(go_source):
+        presence[struct] = {
+            name: "pointer" if pointer else "always"
+            for pointer, name, omitempty in GO_FIELD.findall(body)
+            if pointer or not omitempty
+        }
+    return presence
+
+
 def openapi_name(message: str) -> str:
-    return "io.k8s." + message.removeprefix("k8s.io.")
+    return "io.k8s." + message.removeprefix("k8s.io.").replace("_", "-")
 
 
-def fit_to_json(messages: dict[str, Any], types: dict[str, Any]) -> None:
-    """Gives fields their JSON names, and marks those that JSON spreads into their parent."""
+def fit_to_json(
+    messages: dict[str, Any], types: dict[str, Any], presence: dict[str, dict[str, str]]
+) -> None:
+    """Gives fields their JSON names; marks presence, and fields that JSON spreads into the parent.
+
+    ``presence`` is by message. Go's embedded structs are the ones that JSON spreads.
+    """
     for message, fields in messages.items():
-        properties = types.get(openapi_name(message), {}).get("properties")
-        if properties is None:
-            continue
-        json_name = {name.lower(): name for name in properties}
+        properties = types.get(openapi_name(message), {}).get("properties", {})
+        json_name = {re.sub(r"[^a-z0-9]", "", name.lower()): name for name in properties}
         for field in fields.values():
             field[0] = json_name.get(field[0].lower(), field[0])
-            if field[0] not in properties and field[1] in messages and len(field) == 2:
+            if len(field) > 2:
+                continue
+            if properties and field[0] not in properties and field[1] in messages:
                 field.append("inline")
+            elif mark := presence.get(message, {}).get(field[0]):
+                field.append(mark)
+
+
+def read_all_messages(
+    api: Path, machinery: Path, extensions: Path, types: dict[str, Any]
+) -> dict[str, Any]:
+    messages: dict[str, Any] = {}
+    presence: dict[str, dict[str, str]] = {}
+    for proto in (
+        *sorted(api.glob("*/*/generated.proto")),
+        machinery / "pkg/apis/meta/v1/generated.proto",
+        machinery / "pkg/api/resource/generated.proto",
+        machinery / "pkg/runtime/generated.proto",
+        machinery / "pkg/util/intstr/generated.proto",
+        extensions / "pkg/apis/apiextensions/v1/generated.proto",
+    ):
+        found = read_messages(proto.read_text())
+        messages |= found
+        for source in sorted(proto.parent.glob("types*.go")):
+            structs = read_presence(source.read_text())
+            for message in found:
+                presence.setdefault(message, {}).update(structs.get(message.rsplit(".")[-1], {}))
+    fit_to_json(messages, types, presence)
+    return messages
+
+
+def needed_messages(messages: dict[str, Any], types: dict[str, Any]) -> dict[str, Any]:
+    """The messages of the types, of the envelope, and all that they are made of."""
+    needed: dict[str, Any] = {}
+    todo = [name for name in messages if openapi_name(name) in types]
+    todo += [name for name in messages if name.startswith("k8s.io.apimachinery.pkg.runtime.")]
+    while todo:
+        name = todo.pop()
+        if name in messages and name not in needed:
+            needed[name] = messages[name]
+            todo.extend(field[1] for field in messages[name].values())
+    return needed
 
 
 def main() -> None:
@@ -312,18 +387,11 @@ def main() -> None:
     for group, version in KINDS:
         path = kubernetes / "api/openapi-spec/v3" / openapi_file(group, version)
         document = json.loads(path.read_text())
-        for kind in read_kinds(document, group, version):
-            for name, schema in document["components"]["schemas"].items():
-                gvks = schema.get("x-kubernetes-group-version-kind", [])
-                wanted = [
-                    {"group": group, "version": version, "kind": kind["kind"] + suffix}
-                    for suffix in ("", "List")
-                ]
-                if gvks and gvks[0] in wanted:
-                    roots.add(name)
-                    if gvks[0] == wanted[0]:
-                        kind["type"] = name
-            kinds.append(kind)
+        found = read_kinds(document, group, version)
+        for kind in found:
+            kind["type"], list_type = type_names(document, kind)
+            roots |= {kind["type"], *list_type}
+        kinds += found
         for name, schema in document["components"]["schemas"].items():
             types[name] = structure(schema)
     types = reachable(roots, types)
@@ -332,31 +400,12 @@ def main() -> None:
         group, version = source.parent.parent.name, source.parent.name
         add_enums(source.read_text(), f"io.k8s.api.{group}.{version}.", types)
 
-    messages: dict[str, Any] = {}
-    for proto in (
-        *sorted(api.glob("*/*/generated.proto")),
-        machinery / "pkg/apis/meta/v1/generated.proto",
-        machinery / "pkg/api/resource/generated.proto",
-        machinery / "pkg/runtime/generated.proto",
-        machinery / "pkg/util/intstr/generated.proto",
-        extensions / "pkg/apis/apiextensions/v1/generated.proto",
-    ):
-        messages |= read_messages(proto.read_text())
-    fit_to_json(messages, types)
-    wanted_messages: dict[str, Any] = {}
-    todo = [name for name in messages if openapi_name(name) in types]
-    todo += [name for name in messages if name.startswith("k8s.io.apimachinery.pkg.runtime.")]
-    while todo:
-        name = todo.pop()
-        if name in messages and name not in wanted_messages:
-            wanted_messages[name] = messages[name]
-            todo.extend(field[1] for field in messages[name].values())
-
+    messages = needed_messages(read_all_messages(api, machinery, extensions, types), types)
     DATA.mkdir(parents=True, exist_ok=True)
     (DATA / "kinds.json").write_text(
         "[\n" + ",\n".join(json.dumps(kind, sort_keys=True) for kind in kinds) + "\n]\n"
     )
-    for name, content in (("types", types), ("protobuf", wanted_messages)):
+    for name, content in (("types", types), ("protobuf", messages)):
         lines = (
             f"{json.dumps(key)}:{json.dumps(value, sort_keys=True, separators=(',', ':'))}"
             for key, value in sorted(content.items())
