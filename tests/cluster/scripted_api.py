@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
+
 from serinus.cluster.client import Client
 from serinus.cluster.connection import Connection
 

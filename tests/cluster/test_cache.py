@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
-from cluster.scripted_api import Api, scripted_api, status, thing
+
+from cluster.scripted_api import Api, Watch, scripted_api, status, thing
 from serinus.cluster.backoff import Backoff
 from serinus.cluster.cache import PAGE, Cache, Change
 from serinus.cluster.kinds import CONFIGMAPS
@@ -41,11 +42,12 @@ async def running(api: Api, silence: float = 70.0) -> AsyncIterator[Cache[str]]:
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - the cache has no event for its counters
             await asyncio.sleep(0.002)
 
 
-async def opened(api: Api):  # type: ignore[no-untyped-def]
+async def opened(api: Api) -> Watch:
+    """The next watch that the cache opens."""
     async with asyncio.timeout(10):
         return await api.watches.get()
 
