@@ -209,8 +209,8 @@ class Analysis(Resource, frozen=True, kw_only=True):
         Whole | None, doc("Checks to pass when no traffic is shifted by weight.")
     ] = None
     max_weight: Annotated[
-        Whole | None, doc("Percent of traffic at which the canary is promoted; 100 when 0.")
-    ] = None
+        Whole, doc("Percent of traffic at which the canary is promoted; 100 when 0.")
+    ] = 0
     step_weight: Annotated[
         Whole | None, doc("Percent of traffic that each passed check adds to the canary.")
     ] = None
@@ -219,11 +219,11 @@ class Analysis(Resource, frozen=True, kw_only=True):
         doc("The canary's percent of traffic after each passed check, ascending."),
     ] = None
     step_weight_promotion: Annotated[
-        Whole | None,
+        Whole,
         doc("Percent by which traffic returns to the promoted primary; all at once when 0."),
-    ] = None
+    ] = 0
     mirror: Annotated[bool, doc("Whether requests are copied to the canary first.")] = False
-    mirror_weight: Annotated[Whole | None, doc("Percent of the requests that are copied.")] = None
+    mirror_weight: Annotated[Whole, doc("Percent of the requests that are copied.")] = 0
     primary_ready_threshold: Annotated[
         Whole | None, doc("Percent of the primary's pods that must be available; 100 by default.")
     ] = None

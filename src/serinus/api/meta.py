@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Annotated
 
 from msgspec import field
 
+from serinus.api.fields import doc
 from serinus.api.resource import Resource
 
 
@@ -33,3 +35,9 @@ class ObjectMeta(Resource, frozen=True, kw_only=True):
     deletion_timestamp: datetime | None = None
     creation_timestamp: datetime | None = None
     owner_references: tuple[OwnerReference, ...] = ()
+
+
+class SecretRef(Resource, frozen=True, kw_only=True):
+    """A Secret by name, in the namespace of the resource that names it."""
+
+    name: Annotated[str, doc("Name of the Secret.")]
