@@ -70,7 +70,13 @@ class AwaitRoute:
 
 @dataclass(frozen=True, slots=True)
 class Promote:
-    """Copy the target's pod template to the primary."""
+    """Copy the target's pod template to the primary.
+
+    ``revision`` is what passed the analysis: the effect fails when the target holds another one
+    by now.
+    """
+
+    revision: str
 
 
 @dataclass(frozen=True, slots=True)
