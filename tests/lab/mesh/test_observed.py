@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from lab.mesh.mesh_objects import (
     ROUTE_ALL,
     Obj,
@@ -29,7 +30,6 @@ from lab.mesh.mesh_objects import (
     rule,
     trafficroute,
 )
-
 from serinus.lab.mesh.model import observe
 from serinus.lab.mesh.proxy import resources
 from serinus.lab.mesh.versions import SYSTEM_NAMESPACE, V1_8, V2_14, KumaVersion
@@ -91,9 +91,8 @@ def comparable(config: dict[str, Any], direction: str) -> dict[str, Any]:
             tags = listener["metadata"]["filterMetadata"]["io.kuma.tags"]
             service = tags.get("kuma.io/service") or tags["kuma.io/unified-name"]
             if "podinfo" in service and not address.startswith("240."):
-                if direction == "outbound":
-                    listener = {**listener, "name": "", "address": ""}
-                listeners[service] = listener
+                ours = {"name": "", "address": ""} if direction == "outbound" else {}
+                listeners[service] = {**listener, **ours}
     prefixes = ("localhost:", "self_transparentproxy") if direction == "inbound" else ("",)
     return {
         "Listener": listeners,

@@ -1,0 +1,115 @@
+"""Real Envoys on loopback addresses, configured by the mesh's own files.
+
+Redirection needs a network namespace per pod; here the listeners are bound instead, and each
+application listens beside its Envoy on 127.0.0.1. Everything else is as in the lab.
+"""
+
+import asyncio
+import contextlib
+import copy
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+from serinus.lab.images.builtin import envoy_binary
+from serinus.lab.mesh.model import Proxy, World
+from serinus.lab.mesh.proxy import Resources, resources
+from serinus.lab.mesh.xds import Delivery
+
+ADMIN_BASE = 19900
+
+
+def bound(config: Resources, app_port: int | None) -> Resources:
+    """The same configuration without redirection: listeners are bound, nothing is caught."""
+    config = copy.deepcopy(config)
+    for name, listener in list(config.listeners.items()):
+        if listener.pop("useOriginalDst", False):
+            del config.listeners[name]
+        listener.pop("bindToPort", None)
+    for name, cluster in list(config.clusters.items()):
+        if cluster["type"] == "ORIGINAL_DST":
+            del config.clusters[name]
+        elif cluster.pop("upstreamBindConfig", None):
+            endpoint = cluster["loadAssignment"]["endpoints"][0]["lbEndpoints"][0]["endpoint"]
+            endpoint["address"] = {"socketAddress": {"address": "127.0.0.1", "portValue": app_port}}
+    return config
+
+
+class Sidecar:
+    """One proxy of the world, its files and its Envoy."""
+
+    def __init__(self, directory: Path, number: int, app_port: int | None = None) -> None:
+        self.directory = directory
+        self.admin = ADMIN_BASE + number
+        self._app_port = app_port
+        self._number = number
+        self._delivery = Delivery(directory, PurePosixPath(directory))
+        self._process: asyncio.subprocess.Process | None = None
+
+    def deliver(self, world: World, proxy: Proxy) -> list[str]:
+        changed = self._delivery.deliver(proxy, bound(resources(world, proxy), self._app_port))
+        if "bootstrap.json" in changed:
+            self._localize(proxy)
+        return changed
+
+    def _localize(self, proxy: Proxy) -> None:
+        """Give each Envoy a door of its own, and no mark (that needs CAP_NET_ADMIN)."""
+        path = self.directory / "bootstrap.json"
+        text = path.read_text().replace('"portValue":9901', f'"portValue":{self.admin}')
+        config: dict[str, Any] = json.loads(text)
+        del config["clusterManager"]
+        ready = config["staticResources"]["listeners"][0]
+        ready["address"]["socketAddress"]["address"] = proxy.address
+        path.write_text(json.dumps(config))
+
+    async def start(self) -> None:
+        self._process = await asyncio.create_subprocess_exec(
+            envoy_binary(),
+            *("-c", str(self.directory / "bootstrap.json"), "--disable-hot-restart"),
+            *("--concurrency", "1", "-l", "warning", "--base-id", str(700 + self._number)),
+            *("--log-path", str(self.directory / "envoy.log")),
+        )
+
+    async def ready(self) -> None:
+        async with asyncio.timeout(20), aiohttp.ClientSession() as session:
+            while True:
+                with contextlib.suppress(aiohttp.ClientConnectionError):
+                    async with session.get(f"http://127.0.0.1:{self.admin}/ready") as answer:
+                        if answer.status == 200:
+                            return
+                await asyncio.sleep(0.02)
+
+    async def ask(self, path: str) -> str:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"http://127.0.0.1:{self.admin}{path}") as answer,
+        ):
+            return await answer.text()
+
+    async def stop(self) -> None:
+        if self._process is not None and self._process.returncode is None:
+            self._process.terminate()
+            await self._process.wait()
+
+
+@contextlib.asynccontextmanager
+async def application(name: str) -> AsyncIterator[int]:
+    """A server that answers with its name; yields its port on 127.0.0.1."""
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(text=name, status=int(request.query.get("status", "200")))
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,192 @@
+"""Real requests through real Envoys that the mesh's files configure."""
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from lab.mesh.loopback_envoys import Sidecar, application
+from lab.mesh.mesh_objects import (
+    ROUTE_ALL,
+    Obj,
+    form_a,
+    form_b,
+    mesh,
+    namespace,
+    pod,
+    service,
+    trafficroute,
+)
+from serinus.lab.mesh.model import World, observe
+from serinus.lab.mesh.versions import V1_8, V2_14, KumaVersion
+
+CLIENT, PRIMARY, CANARY = "127.44.0.9", "127.44.0.1", "127.44.0.2"
+APEX = "127.44.1.10"
+
+pytestmark = pytest.mark.skipif(
+    not Path("/proc/sys/net").exists(), reason="needs Linux's loopback network"
+)
+
+
+def split(primary: int, canary: int) -> Obj:
+    return trafficroute(
+        "podinfo",
+        "podinfo_test_svc_9898",
+        [("podinfo-primary_test_svc_9898", primary), ("podinfo-canary_test_svc_9898", canary)],
+    )
+
+
+class Scene:
+    """A client, a primary and a canary, each with its Envoy."""
+
+    def __init__(self, version: KumaVersion, directory: Path) -> None:
+        self.version = version
+        self.directory = directory
+        self.sidecars: dict[str, Sidecar] = {}
+
+    def world(self, routes: list[Obj], *, canary: bool = True) -> World:
+        return observe(
+            self.version,
+            namespaces=[namespace("test")],
+            services=[
+                service("podinfo", APEX, "podinfo-primary"),
+                service("podinfo-primary", "127.44.1.11", "podinfo-primary"),
+                service("podinfo-canary", "127.44.1.12", "podinfo"),
+            ],
+            pods=[
+                pod("client", CLIENT, "client"),
+                pod("primary", PRIMARY, "podinfo-primary"),
+                pod("canary", CANARY, "podinfo", ready=canary),
+            ],
+            meshes=[mesh(self.version.mesh_services)],
+            traffic_routes=[route for route in routes if "mesh" in route],
+            http_routes=[route for route in routes if "mesh" not in route],
+        )
+
+    def deliver(self, world: World) -> dict[str, list[str]]:
+        """The names of the files that changed, by proxy."""
+        changed = {}
+        for proxy in world.proxies:
+            if proxy.name in self.sidecars:
+                changed[proxy.name] = self.sidecars[proxy.name].deliver(world, proxy)
+        return changed
+
+    async def until(self, session: aiohttp.ClientSession, wanted: set[str]) -> None:
+        """Wait until only ``wanted`` answer, ten times in a row."""
+        async with asyncio.timeout(10):
+            streak = 0
+            while streak < 10:
+                seen = await get(session)
+                streak = streak + 1 if seen in wanted else 0
+
+
+async def get(session: aiohttp.ClientSession, url: str = f"http://{APEX}:9898/") -> str:
+    async with session.get(url) as answer:
+        return await answer.text() if answer.status == 200 else f"status {answer.status}"
+
+
+@contextlib.asynccontextmanager
+async def scene(version: KumaVersion, directory: Path, routes: list[Obj]) -> AsyncIterator[Any]:
+    async with application("primary") as primary, application("canary") as canary:
+        stage = Scene(version, directory)
+        ports = {"client": None, "primary": primary, "canary": canary}
+        for number, (name, port) in enumerate(ports.items()):
+            stage.sidecars[name] = Sidecar(directory / name, number, port)
+        stage.deliver(stage.world(routes))
+        try:
+            for sidecar in stage.sidecars.values():
+                await sidecar.start()
+            for sidecar in stage.sidecars.values():
+                await sidecar.ready()
+            async with aiohttp.ClientSession() as session:
+                yield stage, session
+        finally:
+            for sidecar in stage.sidecars.values():
+                await sidecar.stop()
+
+
+def routes_of(version: KumaVersion, primary: int, canary: int) -> list[Obj]:
+    if version.has_meshhttproute:
+        return [form_b(primary, canary)]
+    return [split(primary, canary), ROUTE_ALL]
+
+
+@pytest.mark.parametrize("version", [V1_8, V2_14], ids=lambda v: v.name)
+async def test_weights_change_without_a_failed_request(
+    version: KumaVersion, tmp_path: Path
+) -> None:
+    async with scene(version, tmp_path, routes_of(version, 100, 0)) as (stage, session):
+        counts: Counter[str] = Counter()
+        done = asyncio.Event()
+
+        async def caller() -> None:
+            while not done.is_set():
+                counts[await get(session)] += 1
+
+        callers = [asyncio.create_task(caller()) for _ in range(4)]
+        for turn in range(1, 101):
+            canary = turn % 101
+            changed = stage.deliver(stage.world(routes_of(version, 100 - canary, canary)))
+            assert not any(name.startswith("lds") for name in changed["client"])
+            before = counts.total()
+            async with asyncio.timeout(20):
+                while counts.total() < before + 10:
+                    await asyncio.sleep(0)
+        done.set()
+        await asyncio.gather(*callers)
+        assert set(counts) == {"primary", "canary"}
+        stage.deliver(stage.world(routes_of(version, 50, 50)))
+        await stage.until(session, {"primary", "canary"})
+        split_counts = Counter([await get(session) for _ in range(400)])
+        assert 130 < split_counts["canary"] < 270
+        metrics = await stage.sidecars["canary"].ask("/stats/prometheus?usedonly")
+        assert 'envoy_cluster_upstream_rq{envoy_response_code="200"' in metrics
+        assert 'envoy_cluster_name="localhost_9898"' in metrics
+        async with session.get(f"http://{CANARY}:5670/metrics") as answer:
+            shown = await answer.text()
+        assert 'envoy_cluster_name="localhost_9898"' in shown
+        assert "envoy_cluster_upstream_rq_time_bucket" in shown
+        async with session.get(f"http://{CANARY}:9902/ready") as answer:
+            assert answer.status == 200
+
+
+async def test_clusters_come_before_the_routes_that_name_them(tmp_path: Path) -> None:
+    """Between a route by names and one by tags every cluster of the split is another."""
+    async with scene(V2_14, tmp_path, [form_b(50, 50)]) as (stage, session):
+        counts: Counter[str] = Counter()
+        done = asyncio.Event()
+
+        async def caller() -> None:
+            while not done.is_set():
+                counts[await get(session)] += 1
+
+        callers = [asyncio.create_task(caller()) for _ in range(4)]
+        for turn in range(60):
+            stage.deliver(stage.world([form_a(50, 50) if turn % 2 else form_b(50, 50)]))
+            before = counts.total()
+            async with asyncio.timeout(20):
+                while counts.total() < before + 10:
+                    await asyncio.sleep(0)
+        done.set()
+        await asyncio.gather(*callers)
+        assert set(counts) == {"primary", "canary"}
+
+
+async def test_a_pod_that_is_no_longer_ready_gets_no_more_requests(tmp_path: Path) -> None:
+    """By service tag its share goes to the others, silently."""
+    async with scene(V2_14, tmp_path, [form_a(50, 50)]) as (stage, session):
+        assert {await get(session) for _ in range(60)} == {"primary", "canary"}
+        stage.deliver(stage.world([form_a(50, 50)], canary=False))
+        await stage.until(session, {"primary"})
+
+
+async def test_a_mesh_service_without_pods_is_answered_503(tmp_path: Path) -> None:
+    async with scene(V2_14, tmp_path, [form_b(0, 100)]) as (stage, session):
+        await stage.until(session, {"canary"})
+        stage.deliver(stage.world([form_b(0, 100)], canary=False))
+        await stage.until(session, {"status 503"})
