@@ -3,7 +3,5 @@
 import msgspec
 
 
-class Resource(
-    msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True, dict=False
-):
+class Resource(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """An object of the Kubernetes API. Fields that it does not declare are skipped on decoding."""

@@ -57,7 +57,7 @@ class CanaryStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     canary_weight: Annotated[Whole, doc("Percent of the traffic that the canary gets.")] = 0
     iterations: Annotated[Whole, doc("Iterations of this analysis so far, without weights.")] = 0
     tracked_configs: Annotated[
-        Mapping[str, str],
+        Mapping[str, Annotated[str, doc("The object's hash.")]],
         doc("Hash of each ConfigMap and Secret that the target uses, by kind/name."),
     ] = field(default_factory=dict)
     last_applied_spec: Annotated[str, doc("Hash of the newest revision that was noticed.")] = ""
@@ -78,5 +78,6 @@ class CanaryStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         str | None, doc("Cookie of the rollout before this one, still to be expired.")
     ] = None
     conditions: Annotated[
-        tuple[Condition, ...], doc("Observations in the form that kubectl wait understands.")
+        tuple[Annotated[Condition, doc("One observation.")], ...],
+        doc("Observations in the form that kubectl wait understands."),
     ] = ()

@@ -31,12 +31,6 @@ def walk(struct: msgspec.Struct, path: str) -> Iterator[Visit]:
     yield from _struct(struct, path, path)
 
 
-def patterns(struct: type[msgspec.Struct], path: str) -> Iterator[str]:
-    """The place in the schema of every field that a struct at ``path`` can have."""
-    for _, name, declared, _ in _declared(struct):
-        yield from _patterns(declared, f"{path}.{name}")
-
-
 def _struct(struct: msgspec.Struct, path: str, pattern: str) -> Iterator[Visit]:
     for attribute, name, declared, default in _declared(type(struct)):
         value = getattr(struct, attribute)
@@ -55,18 +49,6 @@ def _value(value: Any, declared: inspect.Type, path: str, pattern: str) -> Itera
     elif isinstance(kind, inspect.VarTupleType):
         for index, item in enumerate(value):
             yield from _value(item, kind.item_type, f"{path}[{index}]", f"{pattern}[]")
-
-
-def _patterns(declared: inspect.Type, pattern: str) -> Iterator[str]:
-    yield pattern
-    kind, _ = unwrap(declared)
-    match kind:
-        case inspect.StructType():
-            yield from patterns(kind.cls, pattern)
-        case inspect.DictType():
-            yield from _patterns(kind.value_type, f"{pattern}{{}}")
-        case inspect.VarTupleType():
-            yield from _patterns(kind.item_type, f"{pattern}[]")
 
 
 @cache

@@ -1,0 +1,92 @@
+"""What this release obeys, and how it refuses the rest."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api.api_samples import changed, decoded, guide, places
+from serinus.api.canary import CanarySpec
+from serinus.api.schema import schema_of
+from serinus.api.support import REFUSED, SUPPORTED, VALUES, unsupported
+
+FLAGGER = json.loads((Path(__file__).parent / "flagger_schema.json").read_text())["canaries"]
+SPEC_PATHS = sorted(
+    {path for path in FLAGGER if path.startswith("spec.")}
+    | {path for path, _ in places(schema_of(CanarySpec), "spec") if path != "spec"}
+)
+
+
+def refused(path: str) -> bool:
+    return any(
+        path == top or path.startswith((f"{top}.", f"{top}[", f"{top}{{")) for top in REFUSED
+    )
+
+
+@pytest.mark.parametrize("path", SPEC_PATHS)
+def test_every_path_is_either_supported_or_refused(path: str) -> None:
+    assert (path in SUPPORTED) != refused(path)
+
+
+def test_the_tables_name_only_paths_that_there_are() -> None:
+    assert SUPPORTED | set(REFUSED) | set(VALUES) <= set(SPEC_PATHS)
+    assert set(VALUES) <= SUPPORTED
+
+
+def test_the_guide_is_supported() -> None:
+    assert unsupported(decoded(guide()), "kuma") == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "path"),
+    [
+        ({"spec.analysis.mirror": True}, "spec.analysis.mirror"),
+        ({"spec.skipAnalysis": True}, "spec.skipAnalysis"),
+        ({"spec.analysis.match": [{"headers": {"x": {"exact": "y"}}}]}, "spec.analysis.match"),
+        ({"spec.service.retries": {"attempts": 3}}, "spec.service.retries"),
+        (
+            {"spec.analysis.metrics.0.templateRef": {"name": "errors"}},
+            "spec.analysis.metrics[0].templateRef",
+        ),
+        ({"spec.analysis.webhooks.1.type": "rollback"}, "spec.analysis.webhooks[1].type"),
+        ({"spec.targetRef.kind": "DaemonSet"}, "spec.targetRef.kind"),
+        ({"spec.provider": "istio"}, "spec.provider"),
+        (
+            {
+                "spec.autoscalerRef": {
+                    "apiVersion": "keda.sh/v1alpha1",
+                    "kind": "ScaledObject",
+                    "name": "podinfo",
+                }
+            },
+            "spec.autoscalerRef.kind",
+        ),
+    ],
+)
+def test_a_field_without_its_behaviour_is_refused_once_by_its_path(
+    changes: dict[str, Any], path: str
+) -> None:
+    (problem,) = unsupported(decoded(changed(changes)), "kuma")
+    assert problem.path == path
+    assert "not supported by this release of Serinus; " in problem.message
+
+
+def test_a_field_at_its_default_is_not_asked_for() -> None:
+    canary = decoded(
+        changed(
+            {
+                "spec.analysis.mirror": False,
+                "spec.analysis.stepWeightPromotion": 0,
+                "spec.service.hosts": [],
+                "spec.skipAnalysis": False,
+            }
+        )
+    )
+    assert unsupported(canary, "kuma") == ()
+
+
+def test_the_operators_provider_counts_where_the_canary_names_none() -> None:
+    (problem,) = unsupported(decoded(guide()), "istio")
+    assert problem.path == "spec.provider"
+    assert unsupported(decoded(changed({"spec.provider": "kuma"})), "istio") == ()
