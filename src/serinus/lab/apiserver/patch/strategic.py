@@ -9,10 +9,11 @@ as sets, all others are replaced. Directives in the patch say what a merge alone
 - ``$retainKeys``: the only fields of an object that shall stay (for unions).
 """
 
-from collections.abc import Callable
+import json
 from typing import Any
 
 from serinus.lab.apiserver.patch.errors import PatchError
+from serinus.lab.apiserver.patch.ordering import in_order
 from serinus.lab.apiserver.schema.schema import Schema
 
 _PATCH = "$patch"
@@ -120,24 +121,10 @@ def _in_order(
     """The items named in ``order`` in that order, the others where they stood among them."""
     if not isinstance(order, list):
         raise PatchError(f"{_ORDER}{key} must be a list")
-    identity = _identity(schema.patch_merge_key if schema else "")
-    wanted = [identity(item) for item in order]
-    was = [identity(item) for item in live]
-    ordered = sorted(
-        (item for item in merged if identity(item) in wanted),
-        key=lambda item: wanted.index(identity(item)),
-    )
-    others = [item for item in merged if identity(item) not in wanted]
-    result: list[Any] = []
-    while ordered and others:
-        left, right = identity(others[0]), identity(ordered[0])
-        stood_before = left in was and right in was and was.index(left) < was.index(right)
-        result.append(others.pop(0) if stood_before else ordered.pop(0))
-    return result + ordered + others
+    merge_key = schema.patch_merge_key if schema else ""
 
+    def identity(item: Any) -> str:
+        chosen = item.get(merge_key) if merge_key and isinstance(item, dict) else item
+        return json.dumps(chosen, sort_keys=True)
 
-def _identity(merge_key: str) -> Callable[[Any], Any]:
-    def of(item: Any) -> Any:
-        return item.get(merge_key) if merge_key and isinstance(item, dict) else item
-
-    return of
+    return in_order(merged, [*map(identity, order)], [*map(identity, live)], identity)
