@@ -15,12 +15,6 @@ TOOLKIT_MARK = "toolkit.fluxcd.io"
 """Part of the keys by which Flux claims an object; a copy must not carry them, or Flux would
 prune it as its own."""
 
-UNMANAGED_BY_FLUX = {
-    "kustomize.toolkit.fluxcd.io/reconcile": "disabled",
-    "helm.toolkit.fluxcd.io/driftDetection": "disabled",
-}
-"""Annotations that keep Flux from undoing what a rollout does to an object."""
-
 
 @dataclass(frozen=True, slots=True)
 class LabelRules:

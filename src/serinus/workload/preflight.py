@@ -1,6 +1,6 @@
 """What is wrong with a canary's workload, seen from the caches."""
 
-from serinus.api.canary import Canary
+from serinus.api.canary import Canary, Phase
 from serinus.api.problem import Problem
 from serinus.cluster.kinds import DEPLOYMENTS, HPAS
 from serinus.workload.autoscaler import target_hpa
@@ -8,11 +8,26 @@ from serinus.workload.caches import WorkloadCaches
 from serinus.workload.errors import WorkloadError
 from serinus.workload.labels import DEFAULT_RULES, LabelRules
 
+_AT_REST = frozenset(
+    {
+        Phase.NONE,
+        Phase.INITIALIZING,
+        Phase.INITIALIZED,
+        Phase.WAITING,
+        Phase.SUCCEEDED,
+        Phase.FAILED,
+    }
+)
+
 
 def workload_problems(
     canary: Canary, caches: WorkloadCaches, rules: LabelRules = DEFAULT_RULES
 ) -> tuple[Problem, ...]:
-    """Everything about the target and its autoscaler that keeps it from being rolled out."""
+    """What about the target and its autoscaler keeps it from being rolled out.
+
+    That the target does not exist is not among them: what to do then depends on the phase, so the
+    rollout itself decides. An autoscaler that vanishes is no reason to freeze a rollout halfway.
+    """
     kind = canary.spec.target_ref.kind
     if kind != DEPLOYMENTS.kind:
         return (
@@ -21,18 +36,14 @@ def workload_problems(
                 f"{kind} targets cannot be rolled out yet; a Deployment can",
             ),
         )
-    name = f"{canary.target_name}.{canary.namespace}"
     target = caches.deployments.get(canary.namespace, canary.target_name)
     if target is None:
-        return (
-            Problem(
-                "spec.targetRef.name",
-                f"deployment {name} does not exist; create it, or name one that does",
-            ),
-        )
+        return ()
     found: list[Problem] = []
     try:
-        rules.selector(name, target.spec.selector.match_labels)
+        rules.selector(
+            f"{canary.target_name}.{canary.namespace}", target.spec.selector.match_labels
+        )
     except WorkloadError as error:
         found.append(Problem("spec.targetRef.name", str(error)))
     reference = canary.spec.autoscaler_ref
@@ -43,7 +54,11 @@ def workload_problems(
                 f"{reference.kind} cannot be followed yet; a {HPAS.kind} can",
             )
         )
-    elif reference is not None and target_hpa(canary, caches) is None:
+    elif (
+        reference is not None
+        and canary.status.phase in _AT_REST
+        and target_hpa(canary, caches) is None
+    ):
         found.append(
             Problem(
                 "spec.autoscalerRef.name",

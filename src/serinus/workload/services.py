@@ -13,8 +13,8 @@ import msgspec
 from serinus.api.canary import Canary
 from serinus.api.service import CustomMetadata
 from serinus.cluster.kinds import SERVICES
-from serinus.cluster.ownership import owner_reference
-from serinus.workload.labels import UNMANAGED_BY_FLUX, PodSelector
+from serinus.cluster.ownership import UNMANAGED_BY_FLUX, owner_reference
+from serinus.workload.labels import PodSelector
 from serinus.workload.views import DeploymentView, ServicePort, ServiceView
 
 Json = dict[str, Any]

@@ -1,0 +1,137 @@
+"""What this cluster's Kuma is: which kinds it has, and the caches of those.
+
+Neither Kuma's control plane nor its version is asked: the CRDs and the Mesh say which objects
+will be understood, and they are what an operator may read anyway.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from serinus.cluster.cache import Cache
+from serinus.cluster.client import Client
+from serinus.cluster.errors import NotFound
+from serinus.cluster.kinds import CRDS, MESHES, MESHHTTPROUTES, MESHSERVICES, TRAFFICROUTES
+from serinus.routing.kuma import dialect
+from serinus.routing.kuma.dialect import MeshFacts
+from serinus.routing.kuma.trafficroute import for_some_canary
+from serinus.routing.kuma.views import (
+    MeshHTTPRouteView,
+    MeshServiceView,
+    MeshView,
+    TrafficRouteView,
+    decode_mesh,
+    decode_mesh_http_route,
+    decode_mesh_service,
+    decode_traffic_route,
+)
+
+CRD_NAMES = (
+    dialect.MESHES,
+    dialect.TRAFFIC_ROUTES,
+    dialect.MESH_HTTP_ROUTES,
+    dialect.MESH_SERVICES,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class KumaKinds:
+    """The CRDs of Kuma's that a cluster has, as far as routing cares, and whether references in
+    a MeshHTTPRoute may have a ``name``."""
+
+    crds: frozenset[str]
+    refs_by_name: bool
+
+
+async def discover(client: Client) -> KumaKinds:
+    """Read the CRDs. Raises `ApiError` (such as Forbidden) and `Unreachable`."""
+    found = await asyncio.gather(*(_crd(client, name) for name in CRD_NAMES))
+    crds = dict(zip(CRD_NAMES, found, strict=True))
+    routes = crds[dialect.MESH_HTTP_ROUTES]
+    return KumaKinds(
+        crds=frozenset(name for name, crd in crds.items() if crd is not None),
+        refs_by_name=routes is not None and _refs_by_name(routes),
+    )
+
+
+async def _crd(client: Client, name: str) -> dict[str, Any] | None:
+    try:
+        raw = await client.get(CRDS, None, name)
+    except NotFound:
+        return None
+    crd: dict[str, Any] = msgspec.json.decode(raw)
+    return crd
+
+
+def _refs_by_name(crd: dict[str, Any]) -> bool:
+    """Whether the schema of ``spec.to[].targetRef`` has a ``name``, in any served version."""
+    for version in crd.get("spec", {}).get("versions") or ():
+        schema = (version.get("schema") or {}).get("openAPIV3Schema") or {}
+        for step in ("spec", "to", "targetRef"):
+            schema = (schema.get("properties") or {}).get(step) or {}
+            schema = schema.get("items") or schema
+        if version.get("served", True) and "name" in (schema.get("properties") or {}):
+            return True
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class KumaCaches:
+    """The caches of the kinds that the cluster has; None for one that it has not, since
+    watching that would only fail."""
+
+    meshes: Cache[MeshView] | None
+    traffic_routes: Cache[TrafficRouteView] | None
+    mesh_http_routes: Cache[MeshHTTPRouteView] | None
+    mesh_services: Cache[MeshServiceView] | None
+
+    @classmethod
+    def of(cls, client: Client, kinds: KumaKinds, namespace: str | None = None) -> "KumaCaches":
+        """Caches of one namespace or of all; each still has to be run."""
+        has = kinds.crds
+        return cls(
+            meshes=Cache(client, MESHES, decode_mesh) if dialect.MESHES in has else None,
+            traffic_routes=Cache(client, TRAFFICROUTES, decode_traffic_route)
+            if dialect.TRAFFIC_ROUTES in has
+            else None,
+            mesh_http_routes=Cache(
+                client, MESHHTTPROUTES, decode_mesh_http_route, namespace=namespace
+            )
+            if dialect.MESH_HTTP_ROUTES in has
+            else None,
+            mesh_services=Cache(client, MESHSERVICES, decode_mesh_service, namespace=namespace)
+            if dialect.MESH_SERVICES in has
+            else None,
+        )
+
+    def all(self) -> Iterator[Cache[Any]]:
+        """Those that there are, to be run."""
+        for cache in (
+            self.meshes,
+            self.traffic_routes,
+            self.mesh_http_routes,
+            self.mesh_services,
+        ):
+            if cache is not None:
+                yield cache
+
+    def facts(self, kinds: KumaKinds, mesh: str) -> MeshFacts:
+        """What the caches show about a mesh."""
+        view = self.meshes.get(None, mesh) if self.meshes is not None else None
+        routes = self.traffic_routes.values() if self.traffic_routes is not None else ()
+        return MeshFacts(
+            mesh=mesh,
+            crds=kinds.crds,
+            refs_by_name=kinds.refs_by_name,
+            mesh_services=None if view is None else view.mesh_services_mode,
+            traffic_routes=tuple(
+                sorted(
+                    route.metadata.name
+                    for route in routes
+                    if route.mesh == mesh and not for_some_canary(route)
+                )
+            ),
+        )

@@ -1,0 +1,70 @@
+"""Whether a mesh would obey a MeshHTTPRoute by MeshService name.
+
+Kuma 2 drops a backend silently when its MeshService is missing or its port is not HTTP; the share
+goes to the other one, or all of it to the apex. So before a canary gets any traffic, this is
+looked at.
+"""
+
+from serinus.api.canary import Canary
+from serinus.api.problem import Problem
+from serinus.api.service import CustomMetadata
+from serinus.cluster.cache import Cache
+from serinus.routing.kuma.views import MeshServiceView
+
+HTTP = frozenset({"http", "http2", "grpc"})
+"""The protocols that a MeshHTTPRoute routes."""
+
+
+def declared_problems(canary: Canary) -> tuple[Problem, ...]:
+    """What the canary itself asks for that would make its MeshServices unroutable."""
+    service = canary.spec.service
+    found: list[Problem] = []
+    if service.headless:
+        found.append(
+            Problem(
+                "spec.service.headless",
+                "a headless Service becomes one MeshService per pod, which no route can split "
+                "by name; remove headless",
+            )
+        )
+    roles: tuple[CustomMetadata, ...] = (service.apex, service.primary, service.canary)
+    annotation = f"{service.port}.service.kuma.io/protocol"
+    for metadata, role in zip(roles, ("apex", "primary", "canary"), strict=True):
+        protocol = service.app_protocol or metadata.annotations.get(annotation) or "tcp"
+        if protocol not in HTTP:
+            found.append(
+                Problem(
+                    "spec.service.appProtocol",
+                    f"port {service.port} of the {role} Service would be {protocol} to Kuma, "
+                    "and only HTTP can be split by a MeshHTTPRoute; set appProtocol: http "
+                    f"(or the annotation {annotation}: http)",
+                )
+            )
+    return tuple(found)
+
+
+def live_problems(canary: Canary, mesh_services: Cache[MeshServiceView]) -> tuple[Problem, ...]:
+    """What Kuma has not (yet) made of the canary's Services. It takes about a second."""
+    found: list[Problem] = []
+    port = canary.spec.service.port
+    for name in (canary.apex_name, canary.primary_service, canary.canary_service):
+        where = f"MeshService {name}.{canary.namespace}"
+        view = mesh_services.get(canary.namespace, name)
+        if view is None:
+            message = (
+                f"{where} does not exist; Kuma makes one for each Service of a namespace with "
+                "the label kuma.io/sidecar-injection: enabled"
+            )
+            found.append(Problem("metadata.namespace", message))
+            continue
+        protocols = [entry.app_protocol for entry in view.spec.ports if entry.port == port]
+        if not protocols:
+            message = f"{where} spec.ports has no port {port}; name a port that the Service has"
+            found.append(Problem("spec.service.port", message))
+        elif protocols[0] not in HTTP:
+            message = (
+                f"{where} spec.ports has port {port} as {protocols[0]}, which a MeshHTTPRoute "
+                "does not route; set spec.service.appProtocol: http"
+            )
+            found.append(Problem("spec.service.appProtocol", message))
+    return tuple(found)

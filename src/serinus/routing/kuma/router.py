@@ -1,0 +1,64 @@
+"""The router for Kuma: each canary's mesh decides in which dialect its route is written."""
+
+from serinus.api.canary import Canary
+from serinus.api.problem import Problem
+from serinus.cluster.client import Client
+from serinus.cluster.written import Written
+from serinus.rollout.effects import Weights
+from serinus.routing.kuma.dialect import Dialect, choose
+from serinus.routing.kuma.discovery import KumaCaches, KumaKinds
+from serinus.routing.kuma.meshhttproute import MeshHTTPRouteRouter
+from serinus.routing.kuma.trafficroute import TrafficRouteRouter
+from serinus.routing.router import Ability, Router, RoutingError
+
+
+class KumaRouter:
+    """A `Router` over all of Kuma's dialects that Serinus speaks.
+
+    ``kinds`` are those of `discover`. When they change (Kuma was upgraded), make a new router
+    with new caches.
+    """
+
+    abilities = frozenset({Ability.WEIGHTS})
+
+    def __init__(self, client: Client, kinds: KumaKinds, caches: KumaCaches) -> None:
+        self._kinds = kinds
+        self._caches = caches
+        self._routers: dict[Dialect, Router] = {}
+        if caches.traffic_routes is not None:
+            self._routers[Dialect.TRAFFIC_ROUTE] = TrafficRouteRouter(client, caches.traffic_routes)
+        if caches.mesh_http_routes is not None and caches.mesh_services is not None:
+            self._routers[Dialect.MESH_SERVICE_NAME] = MeshHTTPRouteRouter(
+                client, caches.mesh_http_routes, caches.mesh_services
+            )
+
+    def dialect(self, canary: Canary) -> Dialect | Problem:
+        """The dialect of the canary's mesh, or why none can be written in."""
+        return choose(self._caches.facts(self._kinds, canary.mesh))
+
+    def problems(self, canary: Canary) -> tuple[Problem, ...]:
+        router = self._router(canary)
+        return (router,) if isinstance(router, Problem) else router.problems(canary)
+
+    def weights(self, canary: Canary) -> Weights | None:
+        router = self._router(canary)
+        return None if isinstance(router, Problem) else router.weights(canary)
+
+    def drift(self, canary: Canary) -> tuple[str, ...]:
+        router = self._router(canary)
+        return () if isinstance(router, Problem) else router.drift(canary)
+
+    async def reconcile(self, canary: Canary, weights: Weights) -> list[Written]:
+        router = self._router(canary)
+        if isinstance(router, Problem):
+            raise RoutingError(str(router))
+        return await router.reconcile(canary, weights)
+
+    async def finalize(self, canary: Canary) -> None:
+        # A route may be there in a dialect that the mesh has left since.
+        for router in self._routers.values():
+            await router.finalize(canary)
+
+    def _router(self, canary: Canary) -> Router | Problem:
+        dialect = self.dialect(canary)
+        return dialect if isinstance(dialect, Problem) else self._routers[dialect]

@@ -1,0 +1,245 @@
+"""The split as a TrafficRoute: Kuma 1.7 to 2.5, and newer meshes that still live by them.
+
+A TrafficRoute is cluster-scoped and names services by their ``kuma.io/service`` tag.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from serinus.api.canary import Canary
+from serinus.api.problem import Problem
+from serinus.cluster.cache import Cache
+from serinus.cluster.client import Client
+from serinus.cluster.errors import NotFound
+from serinus.cluster.kinds import TRAFFICROUTES
+from serinus.cluster.ownership import UNMANAGED_BY_FLUX
+from serinus.cluster.written import Written
+from serinus.rollout.effects import Weights
+from serinus.routing.kuma.dialect import MESH_PATH
+from serinus.routing.kuma.views import TrafficRouteView, decode_traffic_route
+from serinus.routing.kuma.writing import (
+    AT_REST,
+    CANARY,
+    Json,
+    bring_about,
+    metadata_change,
+    paths,
+    route_metadata,
+)
+from serinus.routing.router import Ability
+
+SERVICE = "kuma.io/service"
+
+
+def service_tag(service: str, namespace: str, port: int) -> str:
+    """Kuma's name for a port of a Kubernetes Service."""
+    return f"{service}_{namespace}_svc_{port}"
+
+
+def desired_route(canary: Canary, name: str, weights: Weights) -> Json:
+    """The TrafficRoute to create."""
+    labels, annotations = route_metadata(canary)
+    return {
+        "apiVersion": TRAFFICROUTES.api_version,
+        "kind": TRAFFICROUTES.kind,
+        "mesh": canary.mesh,
+        "metadata": {"name": name, "labels": labels, "annotations": annotations},
+        "spec": {
+            "sources": _sources(),
+            "destinations": _destinations(canary),
+            "conf": {"split": _split(canary, weights)},
+        },
+    }
+
+
+def route_change(canary: Canary, live: TrafficRouteView, weights: Weights) -> Json:
+    """The merge patch that lets ``live`` carry the weights; empty when it does.
+
+    Anything in it that is not the split, its ends or a label of ours is left alone (a load
+    balancer, rules for single paths), and labels say nothing about weights.
+    """
+    found = msgspec.json.decode(live.spec)
+    spec: Json = {}
+    for field, wanted in (("sources", _sources()), ("destinations", _destinations(canary))):
+        if found.get(field) != wanted:
+            spec[field] = wanted
+    conf: Json = {}
+    found_conf = found.get("conf") or {}
+    if "destination" in found_conf:
+        conf["destination"] = None
+    if not _same_split(found_conf.get("split"), _split(canary, weights)):
+        conf["split"] = _split(canary, weights)
+    if conf:
+        spec["conf"] = conf
+    change: Json = {}
+    metadata = metadata_change(live.metadata, *route_metadata(canary))
+    if metadata:
+        change["metadata"] = metadata
+    if spec:
+        change["spec"] = spec
+    return change
+
+
+def carried_weights(canary: Canary, live: TrafficRouteView) -> Weights | None:
+    """The weights that a route carries; None when it is no split between these two."""
+    entries = _entries((msgspec.json.decode(live.spec).get("conf") or {}).get("split"))
+    shares = dict(entries)
+    tags = _tags(canary)
+    if len(entries) != 2 or set(shares) != set(tags) or sum(shares.values()) != 100:
+        return None
+    return Weights(primary=shares[tags[0]], canary=shares[tags[1]])
+
+
+def belongs(canary: Canary, route: TrafficRouteView) -> bool:
+    """Whether a route is this canary's: marked so, or unmarked (as Flagger leaves its own) and
+    leading from this canary's apex."""
+    mark = route.metadata.annotations.get(CANARY)
+    if mark is not None:
+        return mark == f"{canary.namespace}/{canary.name}"
+    prefix = f"{canary.apex_name}_{canary.namespace}_svc_"
+    destinations = msgspec.json.decode(route.spec).get("destinations") or []
+    return any(
+        str((entry.get("match") or {}).get(SERVICE, "")).startswith(prefix)
+        for entry in destinations
+    )
+
+
+def for_some_canary(route: TrafficRouteView) -> bool:
+    """Whether a route was written for a canary, by Serinus or by Flagger; all others show that
+    people route by TrafficRoutes."""
+    annotations = route.metadata.annotations
+    return CANARY in annotations or all(key in annotations for key in UNMANAGED_BY_FLUX)
+
+
+class TrafficRouteRouter:
+    """The `Router` of meshes that live by TrafficRoutes."""
+
+    abilities = frozenset({Ability.WEIGHTS})
+
+    def __init__(self, client: Client, routes: Cache[TrafficRouteView]) -> None:
+        self._client = client
+        self._routes = routes
+
+    def problems(self, canary: Canary) -> tuple[Problem, ...]:
+        live = self._live(canary)
+        if live is not None and live.mesh != canary.mesh:
+            return (
+                Problem(
+                    MESH_PATH,
+                    f"the canary is of mesh {canary.mesh}, but TrafficRoute {live.metadata.name} "
+                    f"is of mesh {live.mesh}; delete that route, or name its mesh",
+                ),
+            )
+        if live is None and self._free_name(canary) is None:
+            names = " and ".join(_names(canary))
+            return (
+                Problem(
+                    "spec.service.name",
+                    f"TrafficRoutes {names} belong to others; delete one of them, or "
+                    "give the canary's service another name",
+                ),
+            )
+        return ()
+
+    def weights(self, canary: Canary) -> Weights | None:
+        live = self._live(canary)
+        return None if live is None else carried_weights(canary, live)
+
+    def drift(self, canary: Canary) -> tuple[str, ...]:
+        live = self._live(canary)
+        if live is None:
+            return ()
+        return paths(route_change(canary, live, carried_weights(canary, live) or AT_REST))
+
+    async def reconcile(self, canary: Canary, weights: Weights) -> list[Written]:
+        live = self._live(canary)
+        name = live.metadata.name if live is not None else self._free_name(canary)
+        name = name or canary.apex_name
+        return await bring_about(
+            self._client,
+            TRAFFICROUTES,
+            None,
+            name,
+            live,
+            decode=decode_traffic_route,
+            body=lambda: desired_route(canary, name, weights),
+            change=lambda route: route_change(canary, route, weights),
+        )
+
+    async def finalize(self, canary: Canary) -> None:
+        live = self._live(canary)
+        if live is None:
+            return
+        try:
+            await self._client.delete(
+                TRAFFICROUTES, None, live.metadata.name, uid=live.metadata.uid or None
+            )
+        except NotFound:
+            return
+
+    def _live(self, canary: Canary) -> TrafficRouteView | None:
+        """This canary's route, under either of the names that it may have."""
+        return self._first(canary, lambda route: route is not None and belongs(canary, route))[1]
+
+    def _free_name(self, canary: Canary) -> str | None:
+        return self._first(canary, lambda route: route is None)[0]
+
+    def _first(
+        self, canary: Canary, suits: Callable[[TrafficRouteView | None], bool]
+    ) -> tuple[str | None, TrafficRouteView | None]:
+        for name in _names(canary):
+            route = self._routes.get(None, name)
+            if suits(route):
+                return name, route
+        return None, None
+
+
+def _names(canary: Canary) -> tuple[str, str]:
+    """Flagger's name for the route, and the one to take when another namespace has that."""
+    return canary.apex_name, f"{canary.apex_name}-{canary.namespace}"
+
+
+def _tags(canary: Canary) -> tuple[str, str]:
+    port = canary.spec.service.port
+    return (
+        service_tag(canary.primary_service, canary.namespace, port),
+        service_tag(canary.canary_service, canary.namespace, port),
+    )
+
+
+def _sources() -> list[Json]:
+    return [{"match": {SERVICE: "*"}}]
+
+
+def _destinations(canary: Canary) -> list[Json]:
+    tag = service_tag(canary.apex_name, canary.namespace, canary.spec.service.port)
+    return [{"match": {SERVICE: tag}}]
+
+
+def _split(canary: Canary, weights: Weights) -> list[Json]:
+    primary, canary_tag = _tags(canary)
+    return [
+        {"weight": weights.primary, "destination": {SERVICE: primary}},
+        {"weight": weights.canary, "destination": {SERVICE: canary_tag}},
+    ]
+
+
+def _entries(split: Any) -> list[tuple[str, int]]:
+    """Tag and weight of each entry; one that names more than a service counts under no tag."""
+    return [_entry(entry) for entry in _dicts(split)]
+
+
+def _entry(entry: Json) -> tuple[str, int]:
+    destination = entry.get("destination") or {}
+    tag = destination.get(SERVICE, "") if set(destination) == {SERVICE} else ""
+    return tag, int(entry.get("weight") or 0)
+
+
+def _same_split(found: Any, wanted: list[Json]) -> bool:
+    return sorted(_entries(found)) == sorted(_entries(wanted))
+
+
+def _dicts(value: Any) -> Iterable[Json]:
+    return [item for item in value or () if isinstance(item, dict)]
