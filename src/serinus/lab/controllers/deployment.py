@@ -142,8 +142,8 @@ class DeploymentController:
         told = any(c["type"] == "Progressing" for c in rollout.conditions)
         if not told and conditions_of.deadline(rollout.deployment) is not None:
             message = f'Found new replica set "{new["metadata"]["name"]}"'
-            rollout.conditions = conditions_of.put_condition(
-                rollout.conditions, "Progressing", "True", "FoundNewReplicaSet", message, now=now
+            rollout.conditions = conditions_of.put_progressing(
+                rollout.conditions, "True", "FoundNewReplicaSet", message, now
             )
         annotations = new_annotations(rollout.deployment, new, rollout.old)
         patch: Object = {}
@@ -250,10 +250,13 @@ class DeploymentController:
             self._voice.say(DEPLOYMENTS, deployment, "ReplicaSetCreateError", message, "Warning")
             raise
         if conditions_of.deadline(deployment) is not None:
-            rollout.conditions = conditions_of.put_condition(
-                rollout.conditions, "Progressing", "True", "NewReplicaSetCreated",
-                f'Created new replica set "{name}"', now=now,
-            )  # fmt: skip
+            rollout.conditions = conditions_of.put_progressing(
+                rollout.conditions,
+                "True",
+                "NewReplicaSetCreated",
+                f'Created new replica set "{name}"',
+                now,
+            )
         if size:
             self._tell_scaled(deployment, name, 0, size)
         await self._mark_revision(rollout, annotations[REVISION])

@@ -52,6 +52,12 @@ def put_condition(
     return [*(c for c in conditions if c["type"] != kind), new]
 
 
+def put_progressing(
+    conditions: list[Object], status: str, reason: str, message: str, now: datetime
+) -> list[Object]:
+    return put_condition(conditions, "Progressing", status, reason, message, now=now)
+
+
 def available_condition(
     conditions: list[Object], status: Object, bounds: Fences, now: datetime
 ) -> list[Object]:
@@ -93,10 +99,13 @@ def progressing_condition(
     name = new["metadata"]["name"] if new else deployment["metadata"]["name"]
     subject = f'{"ReplicaSet" if new else "Deployment"} "{name}"'
     if complete(deployment, status):
-        return put_condition(
-            conditions, "Progressing", "True", "NewReplicaSetAvailable",
-            f"{subject} has successfully progressed.", now=now,
-        )  # fmt: skip
+        return put_progressing(
+            conditions,
+            "True",
+            "NewReplicaSetAvailable",
+            f"{subject} has successfully progressed.",
+            now,
+        )
     if _progressed(deployment.get("status") or {}, status):
         others = [c for c in conditions if c["type"] != "Progressing"]
         renewed = put_condition(
@@ -112,10 +121,13 @@ def progressing_condition(
         return renewed
     left = deadline_in(deployment, conditions, now)
     if left is not None and left < 0:
-        return put_condition(
-            conditions, "Progressing", "False", "ProgressDeadlineExceeded",
-            f"{subject} has timed out progressing.", now=now,
-        )  # fmt: skip
+        return put_progressing(
+            conditions,
+            "False",
+            "ProgressDeadlineExceeded",
+            f"{subject} has timed out progressing.",
+            now,
+        )
     return conditions
 
 

@@ -94,7 +94,7 @@ def _waits(pod: Object) -> bool:
 
 
 def _offer(node: Object | None) -> tuple[dict[str, str], bool] | None:
-    return node and (labels_of(node), _closed(node))
+    return None if node is None else (labels_of(node), _closed(node))
 
 
 def _closed(node: Object) -> bool:

@@ -144,7 +144,7 @@ class View:
         except NotFound:
             return
         cache = self._caches.get(resource)
-        current = cache and cache.get(metadata.get("namespace"), metadata["name"])
+        current = None if cache is None else cache.get(metadata.get("namespace"), metadata["name"])
         if current and current["metadata"]["uid"] == metadata["uid"]:
             self._deleted.add(metadata["uid"])
 
