@@ -72,9 +72,8 @@ class AutoscalerController:
 
     def _changed(self, change: Change[Object]) -> None:
         old, new = change.old, change.new
-        if new is None or (old and old["metadata"]["uid"] != new["metadata"]["uid"]):
-            if old is not None:
-                self._history.pop(old["metadata"]["uid"], None)
+        if old and (new is None or old["metadata"]["uid"] != new["metadata"]["uid"]):
+            self._history.pop(old["metadata"]["uid"], None)
         # Our own status writes are no news, and metrics are due once per period only.
         if old is None or new is None or old["spec"] != new["spec"]:
             self._queue.add(change.key)
@@ -116,8 +115,9 @@ class AutoscalerController:
         if rescaled:
             await self._rescale(autoscaler, resource, finding)
         await self._report(autoscaler, finding, rescaled)
-        disabled = finding.current == 0
-        return None if disabled else self._period
+        # A Deployment that leaves zero shows in its watch; other targets have to be looked at.
+        idle = finding.current == 0 and resource == DEPLOYMENTS
+        return None if idle else self._period
 
     async def _scale_of(
         self, resource: Resource | None, namespace: str, reference: Object
@@ -197,7 +197,7 @@ class AutoscalerController:
     def _limit(self, autoscaler: Object, finding: Finding, wanted: int, now: datetime) -> None:
         spec, uid = autoscaler["spec"], autoscaler["metadata"]["uid"]
         behavior = spec.get("behavior") or {}
-        history = self._history[uid]
+        history = self._history[uid] or [Recommendation(now, finding.current)]
         held = stabilized(finding.current, wanted, history, behavior, now)
         longest = max(
             STABILIZATION,
@@ -257,8 +257,9 @@ class AutoscalerController:
                     (container.get("cpu") or {}).get("usageNanoCores")
                     for container in entry.get("containers") or []
                 ]
-                if nanocores and None not in nanocores:
-                    total = sum(int(value) for value in nanocores)
+                known = [int(value) for value in nanocores if value is not None]
+                if known and len(known) == len(nanocores):
+                    total = sum(known)
                     used[reference["namespace"], reference["name"]] = round(total / 1e6)
         return [
             PodUse(
@@ -287,17 +288,17 @@ class AutoscalerController:
         old_status = autoscaler.get("status") or {}
         old = {c["type"]: c for c in old_status.get("conditions") or []}
         conditions = dict(old)
-        for kind, status, reason, message in finding.conditions:
+        for kind, holds, reason, message in finding.conditions:
             before = old.get(kind, {})
-            since = before.get("lastTransitionTime") if before.get("status") == status else None
+            since = before.get("lastTransitionTime") if before.get("status") == holds else None
             conditions[kind] = {
                 "type": kind,
-                "status": status,
+                "status": holds,
                 "lastTransitionTime": since or now,
                 "reason": reason,
                 "message": message,
             }
-        status = {
+        status: Object = {
             "currentReplicas": finding.current,
             "desiredReplicas": finding.desired,
             "currentMetrics": finding.metrics,

@@ -159,7 +159,7 @@ def retry_in(failed: list[Object], now: datetime) -> float:
     """Seconds until the next try after failures: 10 s, doubling, at most 6 minutes."""
     if not failed:
         return 0.0
-    pause = min(LONGEST_RETRY, FIRST_RETRY * 2 ** (len(failed) - 1))
+    pause: float = min(LONGEST_RETRY, FIRST_RETRY * 2.0 ** min(len(failed) - 1, 10))
     return pause - (now - max(map(_ended, failed))).total_seconds()
 
 
