@@ -13,14 +13,14 @@ PACKAGE_PARENT = str(Path(serinus.__file__).parent.parent)
 _PYTHON = {"PYTHONPATH": PACKAGE_PARENT, "MALLOC_ARENA_MAX": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 
 PODCLI = """#!/bin/sh
-# podcli check http|tcp ADDRESS [--timeout=N] [--retry N]: podinfo's own probe, on curl.
+# podcli check http|tcp ADDRESS [--timeout=N] [--retry N]: podinfo's own probe.
 [ "$1" = version ] && { echo "${PODINFO_VERSION:-0.0.0}"; exit 0; }
 [ "$1" = check ] && shift || { echo "usage: podcli check http|tcp ADDRESS" >&2; exit 2; }
 kind=$1 address=$2
 case $kind in
   http) case $address in http://*|https://*) ;; *) address=http://$address ;; esac
         exec curl -sSf -o /dev/null --max-time 5 "$address" ;;
-  tcp)  exec curl -s -o /dev/null --max-time 5 telnet://"$address" </dev/null ;;
+  tcp)  exec timeout 5 bash -c 'exec 3<>"/dev/tcp/${0%:*}/${0##*:}"' "$address" ;;
   *)    echo "podcli check: http or tcp, not $kind" >&2; exit 2 ;;
 esac
 """

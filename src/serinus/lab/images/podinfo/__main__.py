@@ -44,7 +44,9 @@ def parse(argv: list[str]) -> Options:
     while words:
         word = words.pop(0)
         name, equals, value = word.lstrip("-").replace("-", "_").partition("=")
-        kind = type(getattr(options, name, None)) if name in Options.__slots__ else None
+        kind: type[int] | type[str] | None = None
+        if name in Options.__slots__:
+            kind = type(getattr(options, name))
         if kind is None or not word.startswith("-"):
             sys.stderr.write(f"podinfo stand-in: {word} does nothing here\n")
             continue

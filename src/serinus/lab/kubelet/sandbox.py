@@ -1,0 +1,188 @@
+"""A container's process: started by bubblewrap in namespaces of its own, ended, and entered.
+
+bubblewrap stays as the first process of the container's process namespace, so orphans are
+reaped, a program without a SIGTERM handler still dies of SIGTERM, and when it is killed the kernel
+kills everything in the container.
+"""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from serinus.lab.kubelet.network import PodNetwork
+from serinus.lab.kubelet.rootfs import Mount, mount_arguments, root_arguments
+
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+# A container's own PATH decides about its programs, not about these two.
+NSENTER = shutil.which("nsenter") or "nsenter"
+BWRAP = shutil.which("bwrap") or "bwrap"
+
+START_SECONDS = 10.0
+"""How long bubblewrap may take to set a container up."""
+
+
+class StartFailed(RuntimeError):
+    """The container's process could not be started (CreateContainerError, RunContainerError)."""
+
+
+class _Info(msgspec.Struct, rename="kebab"):
+    child_pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """What a container's process is started with.
+
+    ``environment`` is all of it; nothing is inherited.
+    """
+
+    argv: Sequence[str]
+    environment: Mapping[str, str]
+    network: PodNetwork
+    hostname: str
+    workdir: str
+    mounts: Sequence[Mount] = ()
+    read_only_root: bool = False
+
+    def command(self, info_fd: int, arguments_fd: int) -> list[str]:
+        """The command line; bubblewrap's many arguments come by a file, out of ``ps``' way."""
+        bwrap = [BWRAP, "--args", str(arguments_fd), "--info-fd", str(info_fd)]
+        return [NSENTER, f"--net={self.network.path}", *bwrap, "--", *self.argv]
+
+    def arguments(self) -> list[str]:
+        """What bubblewrap is to set up."""
+        arguments = [*root_arguments(), *mount_arguments(self.mounts, self.workdir)]
+        if self.read_only_root:
+            arguments += ["--remount-ro", "/"]
+        arguments += ["--unshare-pid", "--unshare-uts", "--unshare-ipc"]
+        arguments += ["--hostname", self.hostname, "--chdir", self.workdir]
+        return [*arguments, "--new-session", "--die-with-parent"]
+
+
+@dataclass(slots=True)
+class Running:
+    """A started container. ``inner`` is the process id of the first process in it."""
+
+    process: asyncio.subprocess.Process
+    inner: int
+    environment: Mapping[str, str]
+
+    @property
+    def pid(self) -> int:
+        """The process outside the container that ends when the container does."""
+        return self.process.pid
+
+    async def wait(self) -> int:
+        """The exit status; 128 + N for a program that signal N ended."""
+        status = await self.process.wait()
+        return 128 - status if status < 0 else status
+
+    def program(self) -> int | None:
+        """The process id of the container's own program, or None when it has ended."""
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            children = Path(f"/proc/{self.inner}/task/{self.inner}/children").read_text()
+            return int(children.split()[0])
+        return None
+
+    def terminate(self) -> None:
+        """Ask the program to end (SIGTERM)."""
+        program = self.program()
+        if program is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(program, signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End everything in the container, now."""
+        if self.process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.inner, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                self.process.kill()
+
+    def enter_command(self, argv: Sequence[str]) -> list[str]:
+        """The command line that runs ``argv`` in the container, in its working directory."""
+        return [NSENTER, f"--target={self.inner}", "-m", "-p", "-n", "-i", "-u", "-w",
+                "--", *argv]  # fmt: skip
+
+    async def enter(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: int = subprocess.DEVNULL,
+        stdout: int = subprocess.PIPE,
+        stderr: int = subprocess.PIPE,
+        terminal: bool = False,
+    ) -> asyncio.subprocess.Process:
+        """Start another program in the container; raises `StartFailed`."""
+        environment = dict(self.environment)
+        if terminal:
+            environment.setdefault("TERM", "xterm")
+        try:
+            return await asyncio.create_subprocess_exec(
+                *self.enter_command(argv),
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
+                env=environment,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise StartFailed(f"cannot enter the container: {error}") from None
+
+
+async def start(sandbox: Sandbox, stdout: int, stderr: int) -> Running:
+    """Start a container whose output goes to the two file descriptors; raises `StartFailed`."""
+    read_end, write_end = os.pipe()
+    arguments = os.memfd_create("bwrap")
+    os.write(arguments, b"".join(os.fsencode(word) + b"\0" for word in sandbox.arguments()))
+    os.lseek(arguments, 0, os.SEEK_SET)
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *sandbox.command(write_end, arguments),
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            env=dict(sandbox.environment),
+            pass_fds=(write_end, arguments),
+        )
+    except OSError as error:
+        os.close(read_end)
+        raise StartFailed(f"cannot start bwrap: {error}") from None
+    finally:
+        os.close(write_end)
+        os.close(arguments)
+    info = await _read_all(read_end)
+    try:
+        inner = msgspec.json.decode(info, type=_Info).child_pid
+    except msgspec.MsgspecError:
+        status = await process.wait()
+        raise StartFailed(
+            f"bwrap could not set the container up (status {status}); its log says why"
+        ) from None
+    return Running(process, inner, dict(sandbox.environment))
+
+
+async def _read_all(fd: int) -> bytes:
+    """Everything that is written to a pipe until it is closed; closes ``fd``."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    with os.fdopen(fd, "rb", 0) as pipe:
+        transport, _ = await loop.connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), pipe
+        )
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                return await reader.read(-1)
+        except TimeoutError:
+            return b""
+        finally:
+            transport.close()
