@@ -5,7 +5,7 @@ the tried version. The other two name the two sides of the split.
 """
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -59,7 +59,7 @@ def desired_service(canary: Canary, role: Role, target: DeploymentView, pods: Po
     spec: Json = {
         "type": "ClusterIP",
         "selector": role.selector(pods),
-        "ports": msgspec.to_builtins(_ports(canary, role, target)),
+        "ports": _encoded(_ports(canary, role, target)),
     }
     if service.headless:
         spec["clusterIP"] = "None"
@@ -89,12 +89,12 @@ def service_patch(canary: Canary, live: ServiceView, desired: Json) -> Json | No
     those that Kuma writes.
     """
     spec: Json = {}
-    selector = _mapping_patch(desired["spec"]["selector"], live.spec.selector, spared=())
+    selector = _mapping_patch(desired["spec"]["selector"], live.spec.selector)
     if selector:
         spec["selector"] = selector
     ports = tuple(msgspec.convert(desired["spec"]["ports"], tuple[ServicePort, ...]))
     if _comparable(ports) != _comparable(live.spec.ports):
-        spec["ports"] = msgspec.to_builtins(_with_node_ports(ports, live.spec.ports))
+        spec["ports"] = _encoded(_with_node_ports(ports, live.spec.ports))
     metadata: Json = {}
     if live.metadata.owned_by(canary.metadata.uid):
         unmanaged = canary.spec.service.unmanaged_metadata
@@ -102,8 +102,9 @@ def service_patch(canary: Canary, live: ServiceView, desired: Json) -> Json | No
             ("labels", live.metadata.labels),
             ("annotations", live.metadata.annotations),
         ):
-            spared: Sequence[str] = getattr(unmanaged, field)
-            changes = _mapping_patch(desired["metadata"][field], found, spared)
+            wanted = desired["metadata"][field]
+            kumas = {key for key in found if _written_by_kuma(key) and key not in wanted}
+            changes = _mapping_patch(wanted, found, kumas.union(getattr(unmanaged, field)))
             if changes:
                 metadata[field] = changes
     patch = {key: value for key, value in (("metadata", metadata), ("spec", spec)) if value}
@@ -193,18 +194,20 @@ def _with_node_ports(
     ]
 
 
+def _encoded(ports: Iterable[ServicePort]) -> list[Json]:
+    return [msgspec.to_builtins(port) for port in ports]
+
+
 def _mapping_patch(
-    desired: Mapping[str, str], found: Mapping[str, str], spared: Sequence[str]
+    wanted: Mapping[str, str], found: Mapping[str, str], kept: Collection[str] = ()
 ) -> dict[str, str | None]:
-    """The merge patch from one mapping to another, without what others may put there."""
+    """The merge patch from one mapping to another, without the keys that are kept as found."""
     patch: dict[str, str | None] = {
         key: value
-        for key, value in desired.items()
-        if found.get(key) != value and key not in spared
+        for key, value in wanted.items()
+        if key not in found or (found[key] != value and key not in kept)
     }
-    for key in found:
-        if key not in desired and key not in spared and not _written_by_kuma(key):
-            patch[key] = None
+    patch.update({key: None for key in found if key not in wanted and key not in kept})
     return patch
 
 
