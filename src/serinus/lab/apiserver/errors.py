@@ -1,0 +1,209 @@
+"""What the API server says when it refuses: `metav1.Status`, in Kubernetes' words.
+
+kubectl and operators match on ``reason`` and ``code``, people read ``message``.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Protocol
+
+
+class ApiError(Exception):
+    """A request that ends in a Status other than Success."""
+
+    def __init__(
+        self, code: int, reason: str, message: str, details: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.reason = reason
+        self.message = message
+        self.details = dict(details) if details else None
+
+    def status(self) -> dict[str, Any]:
+        status: dict[str, Any] = {
+            "kind": "Status",
+            "apiVersion": "v1",
+            "metadata": {},
+            "status": "Failure",
+            "message": self.message,
+            "reason": self.reason,
+        }
+        if self.details:
+            status["details"] = self.details
+        status["code"] = self.code
+        return status
+
+
+class Cause(Protocol):
+    """One wrong field, as validation reports it."""
+
+    @property
+    def field(self) -> str: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def message(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class WrongField:
+    """The plain `Cause`."""
+
+    field: str
+    message: str
+    reason: str = "FieldValueInvalid"
+
+
+def qualified(group: str, plural: str) -> str:
+    """``deployments.apps``, or ``pods`` for the core group."""
+    return f"{plural}.{group}" if group else plural
+
+
+def _details(group: str, kind: str, name: str = "", **more: Any) -> dict[str, Any]:
+    details: dict[str, Any] = {}
+    if name:
+        details["name"] = name
+    if group:
+        details["group"] = group
+    details["kind"] = kind
+    details.update(more)
+    return details
+
+
+def not_found(group: str, plural: str, name: str) -> ApiError:
+    return ApiError(
+        HTTPStatus.NOT_FOUND,
+        "NotFound",
+        f'{qualified(group, plural)} "{name}" not found',
+        _details(group, plural, name),
+    )
+
+
+def no_such_path() -> ApiError:
+    return ApiError(
+        HTTPStatus.NOT_FOUND, "NotFound", "the server could not find the requested resource", {}
+    )
+
+
+def already_exists(group: str, plural: str, name: str) -> ApiError:
+    return ApiError(
+        HTTPStatus.CONFLICT,
+        "AlreadyExists",
+        f'{qualified(group, plural)} "{name}" already exists',
+        _details(group, plural, name),
+    )
+
+
+MODIFIED = (
+    "the object has been modified; please apply your changes to the latest version and try again"
+)
+
+
+def conflict(group: str, plural: str, name: str, why: str = MODIFIED) -> ApiError:
+    return ApiError(
+        HTTPStatus.CONFLICT,
+        "Conflict",
+        f'Operation cannot be fulfilled on {qualified(group, plural)} "{name}": {why}',
+        _details(group, plural, name),
+    )
+
+
+def apply_conflict(message: str, causes: list[dict[str, str]]) -> ApiError:
+    """Another field manager owns what a server-side apply would change."""
+    return ApiError(HTTPStatus.CONFLICT, "Conflict", message, {"causes": causes})
+
+
+def invalid(group: str, kind: str, name: str, causes: Iterable[Cause]) -> ApiError:
+    """Wrong fields. Each cause's ``message`` lacks the field's path, as in Kubernetes."""
+    listed = list(causes)
+    texts = [f"{cause.field}: {cause.message}" for cause in listed]
+    text = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
+    return ApiError(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "Invalid",
+        f'{qualified(group, kind)} "{name}" is invalid: {text}',
+        _details(
+            group,
+            kind,
+            name,
+            causes=[
+                {"reason": cause.reason, "message": cause.message, "field": cause.field}
+                for cause in listed
+            ],
+        ),
+    )
+
+
+def forbidden(group: str, plural: str, name: str, why: str) -> ApiError:
+    """``why`` is the end of 'pods "x" is forbidden: ...'."""
+    subject = f'{qualified(group, plural)} "{name}"' if name else qualified(group, plural)
+    return ApiError(
+        HTTPStatus.FORBIDDEN,
+        "Forbidden",
+        f"{subject} is forbidden: {why}" if plural else f"forbidden: {why}",
+        _details(group, plural, name),
+    )
+
+
+def unauthorized() -> ApiError:
+    return ApiError(HTTPStatus.UNAUTHORIZED, "Unauthorized", "Unauthorized")
+
+
+def bad_request(message: str) -> ApiError:
+    return ApiError(HTTPStatus.BAD_REQUEST, "BadRequest", message)
+
+
+def method_not_allowed(group: str, plural: str) -> ApiError:
+    return ApiError(
+        HTTPStatus.METHOD_NOT_ALLOWED,
+        "MethodNotAllowed",
+        "the server does not allow this method on the requested resource",
+        _details(group, plural) if plural else None,
+    )
+
+
+def expired(message: str) -> ApiError:
+    return ApiError(HTTPStatus.GONE, "Expired", message)
+
+
+def unsupported_media_type(content_type: str) -> ApiError:
+    return ApiError(
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        "UnsupportedMediaType",
+        f"the body of the request was in an unknown format {content_type!r} - accepted media types "
+        "include: application/json, application/yaml, application/vnd.kubernetes.protobuf",
+    )
+
+
+def too_large(limit: int) -> ApiError:
+    return ApiError(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        "RequestEntityTooLarge",
+        f"Request entity too large: limit is {limit}",
+    )
+
+
+def too_many_requests(message: str) -> ApiError:
+    return ApiError(HTTPStatus.TOO_MANY_REQUESTS, "TooManyRequests", message)
+
+
+def internal(message: str) -> ApiError:
+    return ApiError(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "InternalError",
+        f"Internal error occurred: {message}",
+        {"causes": [{"message": message}]},
+    )
+
+
+def success(details: Mapping[str, Any]) -> dict[str, Any]:
+    """The Status of a deletion that is done."""
+    return {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Success",
+        "details": dict(details),
+    }

@@ -1,0 +1,101 @@
+"""Addresses and node ports of Services: unique in the lab, stable for a Service's life."""
+
+import secrets
+from collections.abc import Iterable
+from ipaddress import IPv4Address
+from typing import Any
+
+from serinus.lab.addresses import NODE_PORTS, SERVICE_NETWORK
+from serinus.lab.apiserver import errors
+from serinus.lab.apiserver.representation import Obj
+from serinus.lab.apiserver.store import Store
+
+_SERVICES = ("", "services")
+
+
+def _specs(store: Store) -> Iterable[dict[str, Any]]:
+    return (entry.decode()["spec"] for entry in store.list(_SERVICES))
+
+
+def allocate(store: Store, service: Obj, live: Obj | None) -> None:
+    """Gives ``service`` what its type needs and it does not have; keeps what ``live`` has."""
+    spec = service.setdefault("spec", {})
+    if spec.get("type") == "ExternalName":
+        for name in ("clusterIP", "clusterIPs"):
+            spec.pop(name, None)
+        return
+    _allocate_address(store, service, (live or {}).get("spec") or {})
+    if spec.get("type") in {"NodePort", "LoadBalancer"}:
+        _allocate_ports(store, service, (live or {}).get("spec") or {})
+    else:
+        for port in spec.get("ports") or ():
+            port.pop("nodePort", None)
+
+
+def _allocate_address(store: Store, service: Obj, live: dict[str, Any]) -> None:
+    spec = service["spec"]
+    kept = live.get("clusterIP")
+    asked = spec.get("clusterIP") or next(iter(spec.get("clusterIPs") or ()), None)
+    name = service["metadata"]["name"]
+    if kept and live.get("type") != "ExternalName":
+        if asked and asked != kept:
+            wrong = errors.WrongField("spec.clusterIPs[0]", f'Invalid value: ["{asked}"]: field is immutable')
+            raise errors.invalid("", "Service", name, [wrong])
+        address = kept
+    elif asked == "None":
+        address = asked
+    else:
+        used = {other.get("clusterIP") for other in _specs(store)}
+        address = asked or _free_address(used)
+        if asked and (asked in used or not _in_network(asked)):
+            why = (
+                "provided IP is already allocated"
+                if asked in used
+                else f"the provided IP ({asked}) is not in the valid range. "
+                f"The range of valid IPs is {SERVICE_NETWORK}"
+            )
+            wrong = errors.WrongField(
+                "spec.clusterIPs", f'Invalid value: ["{asked}"]: failed to allocate IP {asked}: {why}'
+            )
+            raise errors.invalid("", "Service", name, [wrong])
+    spec["clusterIP"] = address
+    spec["clusterIPs"] = [address]
+    spec.setdefault("ipFamilies", ["IPv4"])
+    spec.setdefault("ipFamilyPolicy", "SingleStack")
+
+
+def _in_network(text: str) -> bool:
+    try:
+        return IPv4Address(text) in SERVICE_NETWORK
+    except ValueError:
+        return False
+
+
+def _free_address(used: set[Any]) -> str:
+    """At random, so that a deleted Service's address does not come back at once."""
+    while True:
+        address = str(SERVICE_NETWORK[secrets.randbelow(SERVICE_NETWORK.num_addresses - 257) + 256])
+        if address not in used:
+            return address
+
+
+def _allocate_ports(store: Store, service: Obj, live: dict[str, Any]) -> None:
+    metadata = service["metadata"]
+    used: set[int] = set()
+    for entry in store.list(_SERVICES):
+        if (entry.namespace, entry.name) != (metadata.get("namespace"), metadata["name"]):
+            ports = entry.decode()["spec"].get("ports") or ()
+            used.update(port["nodePort"] for port in ports if port.get("nodePort"))
+    before = {
+        (port.get("name"), port["port"]): port.get("nodePort") for port in live.get("ports") or ()
+    }
+    for index, port in enumerate(service["spec"].get("ports") or ()):
+        asked = port.get("nodePort") or before.get((port.get("name"), port["port"]))
+        if asked in used:
+            wrong = errors.WrongField(
+                f"spec.ports[{index}].nodePort",
+                f"Invalid value: {asked}: provided port is already allocated",
+            )
+            raise errors.invalid("", "Service", metadata["name"], [wrong])
+        port["nodePort"] = asked or next(free for free in NODE_PORTS if free not in used)
+        used.add(port["nodePort"])
