@@ -1,0 +1,109 @@
+"""Questions to a Prometheus server."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import aiohttp
+import msgspec
+
+from serinus.analysis.verdict import Unavailable
+
+TIMEOUT = 5.0
+"""Seconds for a whole answer, as Flagger allows it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What a series read at ``at`` (Unix seconds, of the Prometheus server's clock)."""
+
+    at: float
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One series of an answer, samples in order of time; an instant vector has one in each."""
+
+    labels: Mapping[str, str]
+    samples: tuple[Sample, ...]
+
+
+Answer = tuple[Series, ...] | Unavailable
+
+
+class _Entry(msgspec.Struct):
+    metric: dict[str, str] = {}
+    value: tuple[float, str] | None = None
+    values: list[tuple[float, str]] = []
+
+
+class _Data(msgspec.Struct, rename="camel"):
+    result_type: str
+    result: msgspec.Raw
+
+
+class _Answer(msgspec.Struct, rename="camel"):
+    status: str
+    data: _Data | None = None
+    error_type: str = ""
+    error: str = ""
+
+
+_answer = msgspec.json.Decoder(_Answer)
+_entries = msgspec.json.Decoder(list[_Entry])
+_scalar = msgspec.json.Decoder(tuple[float, str])
+
+
+class Prometheus:
+    """The server at ``address`` (an URL, with a path where it has a prefix)."""
+
+    def __init__(
+        self, address: str, session: aiohttp.ClientSession, *, timeout: float = TIMEOUT
+    ) -> None:
+        self.address = address.rstrip("/")
+        self._session = session
+        self._timeout = aiohttp.ClientTimeout(total=timeout)
+
+    async def instant(self, query: str) -> Answer:
+        """Evaluate ``query`` now. A range selector gives raw samples; a scalar comes as one series
+        without labels."""
+        try:
+            async with self._session.get(
+                f"{self.address}/api/v1/query", params={"query": query}, timeout=self._timeout
+            ) as response:
+                status, body = response.status, await response.read()
+        except TimeoutError:
+            seconds = self._timeout.total
+            return Unavailable(f"Prometheus at {self.address} did not answer in {seconds:g}s")
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            words = str(error) or type(error).__name__
+            return Unavailable(f"Prometheus at {self.address} cannot be reached: {words}")
+        return self._read(status, body)
+
+    def _read(self, status: int, body: bytes) -> Answer:
+        try:
+            answer = _answer.decode(body)
+            if status != 200 or answer.status != "success" or answer.data is None:
+                return Unavailable(
+                    f"Prometheus at {self.address} refused the query with HTTP {status}:"
+                    f" {answer.error or answer.error_type or answer.status}"
+                )
+            if answer.data.result_type == "scalar":
+                return (Series({}, (_sample(_scalar.decode(answer.data.result)),)),)
+            return tuple(_series(entry) for entry in _entries.decode(answer.data.result))
+        except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+            text = body[:100].decode(errors="replace").strip()
+            if status != 200:
+                return Unavailable(f"Prometheus at {self.address} answered HTTP {status}: {text}")
+            return Unavailable(
+                f"Prometheus at {self.address} gave an answer that makes no sense ({error}): {text}"
+            )
+
+
+def _series(entry: _Entry) -> Series:
+    points = entry.values if entry.value is None else [entry.value]
+    return Series(entry.metric, tuple(_sample(point) for point in points))
+
+
+def _sample(point: tuple[float, str]) -> Sample:
+    return Sample(point[0], float(point[1]))

@@ -1,0 +1,251 @@
+"""The built-in checks on a real Prometheus, which scrapes a sidecar that the test plays."""
+
+import asyncio
+import shutil
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import aiohttp
+import pytest
+import pytest_asyncio
+from aiohttp import web
+
+from serinus.analysis.verdict import NoData, Unavailable, Value
+from serinus.metrics.builtin import BuiltinQuery, Name, measure
+from serinus.metrics.prometheus import Prometheus, Series
+
+INBOUND = 'envoy_cluster_name="localhost_9898"'
+CONFIG = """\
+global: {scrape_interval: 1s}
+scrape_configs:
+- job_name: kuma-dataplanes
+  static_configs: [{targets: ["TARGET"]}]
+"""
+
+
+class Sidecars:
+    """What the exporter shows: lines of the text format."""
+
+    def __init__(self) -> None:
+        self.lines: dict[str, float] = {"alive": 0}
+        self.scrapes = 0
+
+    async def serve(self, request: web.Request) -> web.Response:
+        self.scrapes += 1
+        return web.Response(text="".join(f"{k} {v}\n" for k, v in self.lines.items()))
+
+    def count(self, labels: str, code: str, requests: float, **durations: float) -> None:
+        both = f"{INBOUND},{labels}" if "envoy_cluster_name" not in labels else labels
+        self.lines[f'envoy_cluster_upstream_rq{{envoy_response_code="{code}",{both}}}'] = requests
+        for bound, count in durations.items():
+            le = bound.removeprefix("le_").replace("inf", "+Inf")
+            self.lines[f'envoy_cluster_upstream_rq_time_bucket{{le="{le}",{both}}}'] = count
+
+
+class Server:
+    def __init__(self, prometheus: Prometheus, sidecars: Sidecars) -> None:
+        self.prometheus = prometheus
+        self.sidecars = sidecars
+
+    async def sees(self, query: str) -> None:
+        """Wait until the query has a result."""
+
+        async def result() -> bool:
+            answer = await self.prometheus.instant(query)
+            return not isinstance(answer, Unavailable) and len(answer) > 0
+
+        await until(result)
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(60):
+        while not await condition():  # noqa: ASYNC110 - Prometheus can only be polled
+            await asyncio.sleep(0.1)
+
+
+# One Prometheus for all tests: it takes 5 s until it looks at its first target.
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def server(
+    tmp_path_factory: pytest.TempPathFactory, session: aiohttp.ClientSession
+) -> AsyncIterator[Server]:
+    if shutil.which("prometheus") is None:
+        pytest.skip("prometheus is not installed")
+    tmp_path: Path = tmp_path_factory.mktemp("prometheus")
+    sidecars = Sidecars()
+    app = web.Application()
+    app.router.add_get("/metrics", sidecars.serve)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    (tmp_path / "prom.yml").write_text(
+        CONFIG.replace("TARGET", f"127.0.0.1:{runner.addresses[0][1]}")
+    )
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    process = await asyncio.create_subprocess_exec(
+        "prometheus",
+        f"--config.file={tmp_path / 'prom.yml'}",
+        f"--storage.tsdb.path={tmp_path / 'data'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--log.level=error",
+    )
+    try:
+        server = Server(Prometheus(f"http://127.0.0.1:{port}", session), sidecars)
+        await server.sees("alive")
+        yield server
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+        await runner.cleanup()
+
+
+def ask(name: Name, window: float = 60) -> BuiltinQuery:
+    return BuiltinQuery(
+        name, "test", "podinfo-canary", "podinfo-primary", "meshservice", window, "default"
+    )
+
+
+async def test_the_builtin_checks(server: Server) -> None:
+    prometheus, sidecars = server.prometheus, server.sidecars
+    canary = 'kuma_io_service="podinfo-canary_test_svc_9898",mesh="default"'
+    primary = 'kuma_io_service="podinfo-primary_test_svc_9898",mesh="default"'
+
+    nothing = await measure(prometheus, ask("request-success-rate"))
+    assert isinstance(nothing, NoData)
+    assert nothing.why.startswith("Prometheus has no series for podinfo-canary.test, nor for")
+    assert "MeshMetric" in nothing.why
+
+    sidecars.count(primary, "200", 7)
+    await server.sees(f"envoy_cluster_upstream_rq{{{primary}}}")
+    waiting = await measure(prometheus, ask("request-success-rate"))
+    assert waiting == NoData(
+        "Prometheus has no series for podinfo-canary.test: no request has reached it yet"
+        " (7 reached podinfo-primary.test)"
+    )
+
+    # The very first requests all fail: series that appear with their first counts.
+    sidecars.count(canary, "503", 5)
+    await server.sees(f"envoy_cluster_upstream_rq{{{canary}}}")
+    assert await measure(prometheus, ask("request-success-rate")) == Value(0.0)
+    assert await measure(prometheus, ask("request-duration")) == NoData(
+        "5 requests reached podinfo-canary.test in the last 1m, but its sidecars have told no"
+        " response times yet"
+    )
+
+    # Answers of the canary's dependencies are not its own; neither is another mesh's canary.
+    sidecars.count(f'{canary},envoy_cluster_name="backend_test_svc_80"', "500", 1000)
+    sidecars.count(canary.replace("default", "other"), "500", 1000)
+    sidecars.count(canary, "200", 15, le_100=10, le_500=15, le_inf=15)
+    await server.sees('envoy_cluster_upstream_rq_time_bucket{le="+Inf"} == 15')
+    assert await measure(prometheus, ask("request-success-rate")) == Value(75.0)
+    duration = await measure(prometheus, ask("request-duration"))
+    assert isinstance(duration, Value)
+    assert duration.value == pytest.approx(100 + 400 * (0.99 * 15 - 10) / 5)
+
+    # A window in which nothing more came: once the samples with the last increments are out.
+    async def quiet() -> bool:
+        answer = await measure(prometheus, ask("request-success-rate", window=3))
+        return isinstance(answer, NoData)
+
+    await until(quiet)
+    assert await measure(prometheus, ask("request-success-rate", window=3)) == NoData(
+        "no requests reached podinfo-canary.test in the last 3s (0 reached podinfo-primary.test)"
+    )
+
+    # A window that begins after the first counts takes the difference alone.
+    failed = 5
+
+    async def half() -> bool:
+        nonlocal failed
+        failed += 10
+        sidecars.count(canary, "200", 10 + failed)
+        sidecars.count(canary, "503", failed)
+        latest = f'envoy_cluster_upstream_rq{{envoy_response_code="503",{canary}}} == {failed}'
+        await server.sees(latest)
+        # None when this machine slept through the window.
+        answer = await measure(prometheus, ask("request-success-rate", window=3))
+        assert answer == Value(50.0) or isinstance(answer, NoData)
+        return answer == Value(50.0)
+
+    await until(half)
+
+    # The pods are gone, and so are their samples.
+    sidecars.lines = {"alive": 1}
+
+    async def unknown() -> bool:
+        answer = await measure(prometheus, ask("request-success-rate", window=2))
+        return isinstance(answer, NoData) and "no new samples" in answer.why
+
+    await until(unknown)
+
+
+async def test_a_world_of_traffic_routes(server: Server) -> None:
+    prometheus, sidecars = server.prometheus, server.sidecars
+    by_tag = 'kuma_io_service="old-canary_test_svc_9898"'
+    sidecars.count(by_tag, "200", 3)
+    await server.sees(f"envoy_cluster_upstream_rq{{{by_tag}}}")
+    query = BuiltinQuery(
+        "request-success-rate", "test", "old-canary", "old-primary", "trafficroute", 60, "default"
+    )
+    assert await measure(prometheus, query) == Value(100.0)
+    by_service = 'service="old-canary_test_svc_9898"'
+    sidecars.count(by_service, "500", 3)
+    await server.sees(f"envoy_cluster_upstream_rq{{{by_service}}}")
+    assert await measure(prometheus, query) == Value(0.0)
+
+
+async def test_scalars_and_refusals(server: Server) -> None:
+    prometheus = server.prometheus
+    answer = await prometheus.instant("time()")
+    assert not isinstance(answer, Unavailable)
+    assert isinstance(answer[0], Series) and answer[0].samples[0].value > 1e9
+    refused = await prometheus.instant("sum(")
+    assert isinstance(refused, Unavailable)
+    assert "HTTP 400" in refused.why and "parse error" in refused.why
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "words"),
+    [
+        (502, "<h1>Bad gateway</h1>", "answered HTTP 502: <h1>Bad gateway</h1>"),
+        (200, "<h1>Welcome</h1>", "makes no sense"),
+        (200, '{"status":"success","data":{"resultType":"vector","result":[{"value":[1]}]}}', "no"),
+        (503, '{"status":"error","errorType":"timeout","error":"too slow"}', "HTTP 503: too slow"),
+    ],
+)
+async def test_garbage(session: aiohttp.ClientSession, status: int, text: str, words: str) -> None:
+    async def handle(request: web.Request) -> web.Response:
+        return web.Response(status=status, text=text)
+
+    app = web.Application()
+    app.router.add_get("/prefix/api/v1/query", handle)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        prometheus = Prometheus(f"http://127.0.0.1:{runner.addresses[0][1]}/prefix/", session)
+        answer = await measure(prometheus, ask("request-success-rate"))
+        assert isinstance(answer, Unavailable)
+        assert words in answer.why
+    finally:
+        await runner.cleanup()
+
+
+async def test_nobody_there(session: aiohttp.ClientSession) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        address = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+        slow = await Prometheus(address, session, timeout=0.2).instant("vector(1)")
+        assert slow == Unavailable(f"Prometheus at {address} did not answer in 0.2s")
+    gone = await Prometheus(address, session).instant("vector(1)")
+    assert isinstance(gone, Unavailable) and "cannot be reached" in gone.why
