@@ -99,6 +99,7 @@ class Proxy:
     inbounds: tuple[Inbound, ...]
     serviceless: bool
     """No Service selects the pod; its one inbound only carries the tags."""
+    service_account: str
 
     @property
     def tags(self) -> Mapping[str, str]:
@@ -282,6 +283,7 @@ def _proxy(
         labels=_dataplane_labels(version, meta["name"], namespace, mesh, labels),
         inbounds=tuple(inbounds),
         serviceless=serviceless,
+        service_account=pod["spec"].get("serviceAccountName") or "default",
     )
 
 

@@ -121,3 +121,10 @@ def _answer(kind: str, resources: Mapping[str, Json]) -> str:
 
 def _dump(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"))
+
+
+def prune(root: Path, uids: set[str]) -> None:
+    """Remove the directories of pods that are gone."""
+    for directory in root.iterdir():
+        if directory.name not in uids:
+            shutil.rmtree(directory, ignore_errors=True)

@@ -1,0 +1,161 @@
+"""What Kuma's webhooks add to its own objects, and what they refuse, in Kuma's words.
+
+Seen on real control planes where the project's notes have it (sections 2.5 and 9.1); what the lab
+accepts without acting on it, it says in a warning.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from serinus.lab.mesh.model import Obj, in_system_namespace, mesh_of
+from serinus.lab.mesh.policies import ROLE, MixedRoles, role
+from serinus.lab.mesh.versions import DEFAULT_MESH, SYSTEM_NAMESPACE, ZONE, KumaVersion
+
+FIRST_GENERATION = frozenset({"TrafficRoute", "TrafficPermission"})
+PLAYED_POLICIES = frozenset({"MeshHTTPRoute"})
+_KNOWN_BY_DEFAULT = frozenset({"TrafficPermission", "MeshTrafficPermission", "MeshMetric"})
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why an object is not let in; ``code`` and ``reason`` are those of the Status."""
+
+    message: str
+    code: int = 422
+    reason: str = "Invalid"
+
+
+def mesh_name(obj: Obj) -> str:
+    """The mesh that a Kuma object belongs to."""
+    if obj["kind"] in FIRST_GENERATION:
+        return str(obj.get("mesh") or DEFAULT_MESH)
+    return mesh_of(obj) or DEFAULT_MESH
+
+
+def completed(version: KumaVersion, obj: Obj, mesh_uid: str) -> dict[str, Any]:
+    """``obj`` with what the webhooks add: labels, display name, and the Mesh as an owner."""
+    meta = dict(obj["metadata"])
+    mesh = mesh_name(obj)
+    owners = [owner for owner in meta.get("ownerReferences") or () if owner.get("kind") != "Mesh"]
+    owners.append({"apiVersion": "kuma.io/v1alpha1", "kind": "Mesh", "name": mesh, "uid": mesh_uid})
+    meta["ownerReferences"] = owners
+    if obj["kind"] in FIRST_GENERATION:
+        return {**obj, "mesh": mesh, "metadata": meta}
+    labels = dict(meta.get("labels") or {})
+    labels |= {
+        "k8s.kuma.io/namespace": meta["namespace"],
+        "kuma.io/env": "kubernetes",
+        "kuma.io/mesh": mesh,
+        "kuma.io/origin": "zone",
+        "kuma.io/zone": ZONE,
+    }
+    if version.policies_in_app_namespaces:
+        labels[ROLE] = role(obj)
+    meta["labels"] = labels
+    meta["annotations"] = {
+        **(meta.get("annotations") or {}),
+        "kuma.io/display-name": meta["name"],
+    }
+    return {**obj, "metadata": meta}
+
+
+def refusal(version: KumaVersion, obj: Obj, meshes: Mapping[str, Obj]) -> Refusal | None:
+    """Why Kuma does not take ``obj``; None if it does."""
+    mesh = mesh_name(obj)
+    if mesh not in meshes:
+        return Refusal(f"mesh of name {mesh} is not found", 400, "BadRequest")
+    if obj["kind"] == "TrafficRoute":
+        problems = list(_trafficroute(obj.get("spec") or {}))
+        return Refusal("; ".join(problems)) if problems else None
+    if obj["kind"] in FIRST_GENERATION:
+        return None
+    if not version.policies_in_app_namespaces and not in_system_namespace(obj):
+        words = f"policy can only be created in the system namespace:{SYSTEM_NAMESPACE}"
+        return Refusal(words, 403, "Forbidden")
+    try:
+        role(obj)
+    except MixedRoles:
+        return Refusal("it's not allowed to mix producer and consumer items in the same policy")
+    if obj["kind"] == "MeshHTTPRoute":
+        problems = list(_meshhttproute(obj["spec"]))
+        return Refusal("; ".join(problems)) if problems else None
+    return None
+
+
+def warnings(obj: Obj) -> list[str]:
+    """What the lab takes and does not act on."""
+    kind = obj["kind"]
+    if kind == "TrafficRoute":
+        conf = (obj.get("spec") or {}).get("conf") or {}
+        parts = ["conf.loadBalancer"] if "loadBalancer" in conf else []
+        parts += [
+            f"conf.http[{index}].modify"
+            for index, rule in enumerate(conf.get("http") or ())
+            if "modify" in rule
+        ]
+        return [f"serinus lab: spec.{part} is accepted and has no effect here" for part in parts]
+    if kind in PLAYED_POLICIES | _KNOWN_BY_DEFAULT:
+        return []
+    return [f"serinus lab: a {kind} is accepted and has no effect here yet"]
+
+
+def _trafficroute(spec: Obj) -> Iterator[str]:
+    for field in ("sources", "destinations"):
+        entries = spec.get(field) or ()
+        if not entries:
+            yield f"spec.{field}: must have at least one element"
+        for index, entry in enumerate(entries):
+            match = entry.get("match") or {}
+            if not match.get("kuma.io/service"):
+                yield f'spec.{field}[{index}].match: mandatory tag "kuma.io/service" is missing'
+            elif field == "destinations" and len(match) > 1:
+                yield (
+                    f"spec.{field}[{index}].match: must consist of exactly one tag "
+                    '"kuma.io/service"'
+                )
+    conf = spec.get("conf")
+    if not conf:
+        yield "spec.conf: cannot be empty"
+        return
+    yield from _target("spec.conf", conf)
+    for index, rule in enumerate(conf.get("http") or ()):
+        where = f"spec.conf.http[{index}]"
+        if not rule.get("match"):
+            yield f"{where}.match: cannot be empty"
+        yield from _target(where, rule)
+
+
+def _target(where: str, conf: Obj) -> Iterator[str]:
+    split, destination = conf.get("split"), conf.get("destination")
+    if split and destination:
+        yield f'{where}: "split" cannot be set at the same time as "destination"'
+    elif not split and not destination:
+        yield f'{where}: requires either "destination" or "split"'
+    elif destination is not None and not destination.get("kuma.io/service"):
+        yield f'{where}.destination: mandatory tag "kuma.io/service" is missing'
+    for index, part in enumerate(split or ()):
+        if not (part.get("destination") or {}).get("kuma.io/service"):
+            yield (
+                f'{where}.split[{index}].destination: mandatory tag "kuma.io/service" is missing'
+            )
+    if split and not any(part.get("weight") for part in split):
+        yield f"{where}.split: there must be at least one split entry with weight above 0"
+
+
+def _meshhttproute(spec: Obj) -> Iterator[str]:
+    for i, to in enumerate(spec.get("to") or ()):
+        ref = to.get("targetRef") or {}
+        if ref.get("kind") == "MeshService" and not (ref.get("name") or ref.get("labels")):
+            yield f"spec.to[{i}].targetRef: either labels or name must be specified"
+        if ref.get("name") and ref.get("labels"):
+            yield f"spec.to[{i}].targetRef: either labels or name and namespace must be specified"
+        for j, rule in enumerate(to.get("rules") or ()):
+            for k, match in enumerate(rule.get("matches") or ()):
+                path = match.get("path") or {}
+                value = path.get("value", "/")
+                where = f"spec.to[{i}].rules[{j}].matches[{k}].path.value"
+                if not value.startswith("/") and path.get("type") != "RegularExpression":
+                    yield f"{where}: must be an absolute path"
+                elif path.get("type") == "PathPrefix" and value != "/" and value.endswith("/"):
+                    yield f"{where}: does not need a trailing slash"

@@ -1,0 +1,279 @@
+"""The lab's Kuma control plane: from watches to what every sidecar is told.
+
+Two paths start at each change. The short one goes from the caches straight to the sidecars'
+files, within milliseconds, with no request to the API server. The other writes the objects that
+Kuma's controllers make; nothing waits for it.
+"""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+import structlog
+
+from serinus.cluster import kinds
+from serinus.cluster.cache import Cache, Change, all_synced
+from serinus.cluster.client import Client
+from serinus.cluster.errors import ApiError, Unreachable
+from serinus.cluster.events import EventRecorder, ObjectRef
+from serinus.cluster.resource import Resource
+from serinus.lab import addresses
+from serinus.lab.mesh import crds, defaults, injection, objects, prometheus, webhooks
+from serinus.lab.mesh.applying import create_once, ensure, remove, resource_of
+from serinus.lab.mesh.model import World, observe
+from serinus.lab.mesh.proxy import resources
+from serinus.lab.mesh.routes_meshhttproute import CannotBuild
+from serinus.lab.mesh.versions import KumaVersion
+from serinus.lab.mesh.xds import Delivery, prune
+from serinus.lab.paths import LabPaths
+from serinus.lab.pki import Pki
+
+Json = dict[str, Any]
+
+SETTLE = 0.005
+"""Seconds in which several changes become one delivery."""
+
+OBJECTS_SETTLE = 0.1
+RETRY = 1.0
+SYNC = 30.0
+
+log = structlog.get_logger(__name__)
+
+
+async def run_mesh(
+    client: Client,
+    paths: LabPaths,
+    version: KumaVersion,
+    ready: asyncio.Event | None = None,
+    *,
+    host: str = str(addresses.NODE_IP),
+    port: int = addresses.KUMA_WEBHOOK_PORT,
+) -> None:
+    """Play Kuma until cancelled. ``ready`` is set once its kinds, webhooks, default objects and
+    Prometheus are in place. ``host`` and ``port`` are where the API server finds the webhooks."""
+    plane = ControlPlane(client, paths, version)
+    async with plane.webhooks(host, port) as url:
+        await plane.install(url)
+        async with asyncio.TaskGroup() as group:
+            for task in plane.tasks():
+                group.create_task(task)
+            await plane.set_up()
+            if ready is not None:
+                ready.set()
+
+
+class ControlPlane:
+    """One control plane: its caches, and what it told whom."""
+
+    def __init__(self, client: Client, paths: LabPaths, version: KumaVersion) -> None:
+        self._client = client
+        self._paths = paths
+        self._version = version
+        self._definitions = crds.definitions(version)
+        self._events = EventRecorder(client, "kuma-control-plane")
+        self._targets = prometheus.Targets(paths.prometheus)
+        self._deliveries: dict[str, Delivery] = {}
+        self._failures: dict[str, str] = {}
+        self._changed = asyncio.Event()
+        self._objects_due = asyncio.Event()
+        self._warned: set[str] = set()
+
+        def cache(resource: Resource) -> Cache[Json]:
+            found: Cache[Json] = Cache(client, resource, msgspec.json.decode)
+            found.subscribe(lambda _: self._changed.set())
+            return found
+
+        self._namespaces = cache(kinds.NAMESPACES)
+        self._namespaces.subscribe(self._look_for_annotation)
+        self._services = cache(kinds.SERVICES)
+        self._pods = cache(kinds.PODS)
+        self._meshes = cache(kinds.MESHES)
+        self._sources = [self._namespaces, self._services, self._pods, self._meshes]
+        self._traffic_routes = cache(kinds.TRAFFICROUTES) if version.has_trafficroute else None
+        self._http_routes = cache(kinds.MESHHTTPROUTES) if version.has_meshhttproute else None
+        self._sources += [c for c in (self._traffic_routes, self._http_routes) if c is not None]
+        self._made = [Cache[Json](client, kinds.DATAPLANES, msgspec.json.decode)]
+        if version.has_meshservice:
+            self._made.append(Cache(client, kinds.MESHSERVICES, msgspec.json.decode))
+        for made in self._made:
+            made.subscribe(lambda _: self._objects_due.set())
+        self._written: dict[tuple[str, str, str], Json] = {}
+
+    @asynccontextmanager
+    async def webhooks(self, host: str, port: int) -> AsyncIterator[str]:
+        """The admission server, running; yields its URL."""
+        pair = Pki(self._paths.pki).webhook
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(pair.cert, pair.key)
+        answers = webhooks.Webhooks(
+            self._version, self._paths.xds, namespace=self._namespace, meshes=self._known_meshes
+        )
+        runner = await webhooks.serve(answers, context, host, port)
+        try:
+            bound = runner.addresses[0]
+            yield f"https://{bound[0]}:{bound[1]}"
+        finally:
+            await runner.cleanup()
+
+    async def install(self, url: str) -> None:
+        """Kuma's kinds, its webhooks at ``url``, and its namespaces."""
+        self._paths.xds.mkdir(parents=True, exist_ok=True)
+        prometheus.write_config(self._paths.prometheus)
+        ca = Pki(self._paths.pki).ca.cert.read_bytes()
+        wanted = [
+            *self._definitions,
+            *defaults.namespaces(),
+            *webhooks.configurations(self._version, ca, url),
+        ]
+        for obj in wanted:
+            await ensure(self._client, resource_of(obj, ()), obj)
+
+    def tasks(self) -> list[Any]:
+        """What has to run all the time."""
+        return [
+            *(cache.run() for cache in [*self._sources, *self._made]),
+            self._events.run(),
+            self._deliver_for_ever(),
+            self._write_objects_for_ever(),
+        ]
+
+    async def set_up(self) -> None:
+        """The default Mesh, its policies, and Prometheus."""
+        mesh = await create_once(self._client, kinds.MESHES, defaults.mesh(self._version))
+        if mesh:
+            await self._meshes.reached(None, mesh.name, mesh.resource_version, SYNC)
+        if not await all_synced(self._sources, SYNC):  # type: ignore[arg-type]
+            raise Unreachable("the mesh's caches did not fill: is the API server there?")
+        for obj in [
+            *defaults.policies(self._version),
+            *prometheus.manifests(self._paths.prometheus),
+        ]:
+            await create_once(self._client, resource_of(obj, self._definitions), obj)
+
+    async def _namespace(self, name: str) -> Json:
+        """A namespace as it is now: who labels it and at once makes a pod expects a sidecar."""
+        found: Json = msgspec.json.decode(await self._client.get(kinds.NAMESPACES, None, name))
+        return found
+
+    def _known_meshes(self) -> Mapping[str, Json]:
+        return {mesh["metadata"]["name"]: mesh for mesh in self._meshes.values()}
+
+    def _look_for_annotation(self, change: Change[Json]) -> None:
+        namespace = change.new
+        if namespace is None or self._version.annotation_injects:
+            return
+        meta = namespace["metadata"]
+        if not injection.by_annotation_only(namespace):
+            self._warned.discard(meta["uid"])
+        elif meta["uid"] not in self._warned:
+            self._warned.add(meta["uid"])
+            self._events.record(
+                ObjectRef("v1", "Namespace", "", meta["name"], meta["uid"]),
+                "Warning",
+                "InjectionByAnnotation",
+                injection.IGNORED_ANNOTATION.format(name=meta["name"]),
+            )
+
+    def world(self) -> World:
+        """What the caches show now."""
+        return observe(
+            self._version,
+            namespaces=self._namespaces.values(),
+            services=self._services.values(),
+            pods=self._pods.values(),
+            meshes=self._meshes.values(),
+            traffic_routes=self._traffic_routes.values() if self._traffic_routes else (),
+            http_routes=self._http_routes.values() if self._http_routes else (),
+        )
+
+    async def _deliver_for_ever(self) -> None:
+        for cache in self._sources:
+            await cache.synced.wait()
+        prune(self._paths.xds, {pod["metadata"]["uid"] for pod in self._pods.values()})
+        self._changed.set()
+        while True:
+            await self._changed.wait()
+            await asyncio.sleep(SETTLE)
+            self._changed.clear()
+            self._deliver(self.world())
+            self._objects_due.set()
+
+    def _deliver(self, world: World) -> None:
+        for proxy in world.proxies:
+            if proxy.mesh not in world.modes:
+                self._failed(proxy.uid, f"its mesh {proxy.mesh} does not exist")
+                continue
+            try:
+                config = resources(world, proxy)
+            except CannotBuild as error:
+                self._failed(proxy.uid, str(error))
+                continue
+            self._failures.pop(proxy.uid, None)
+            if proxy.uid not in self._deliveries:
+                self._deliveries[proxy.uid] = Delivery(self._paths.xds / proxy.uid)
+            self._deliveries[proxy.uid].deliver(proxy, config)
+        self._targets.write(prometheus.targets(world))
+        for uid in self._deliveries.keys() - {p["metadata"]["uid"] for p in self._pods.values()}:
+            self._deliveries.pop(uid).remove()
+            self._failures.pop(uid, None)
+
+    def _failed(self, uid: str, reason: str) -> None:
+        if self._failures.get(uid) != reason:
+            self._failures[uid] = reason
+            log.warning("a sidecar keeps its old configuration", pod_uid=uid, reason=reason)
+
+    async def _write_objects_for_ever(self) -> None:
+        for cache in [*self._sources, *self._made]:
+            await cache.synced.wait()
+        while True:
+            await self._objects_due.wait()
+            await asyncio.sleep(OBJECTS_SETTLE)
+            self._objects_due.clear()
+            if not await self._write_objects(self.world()):
+                await asyncio.sleep(RETRY)
+                self._objects_due.set()
+
+    async def _write_objects(self, world: World) -> bool:
+        """Whether everything was written."""
+        meshes = self._known_meshes()
+        wanted = {
+            kinds.MESHSERVICES.kind: objects.mesh_services(world),
+            kinds.DATAPLANES.kind: [
+                objects.dataplane(world, proxy, meshes[proxy.mesh]["metadata"]["uid"])
+                for proxy in world.proxies
+                if proxy.mesh in meshes
+            ],
+        }
+        done = True
+        for cache in self._made:
+            kind = cache.resource.kind
+            named = {
+                (obj["metadata"]["namespace"], obj["metadata"]["name"]): obj for obj in wanted[kind]
+            }
+            for (namespace, name), obj in named.items():
+                if cache.get(namespace, name) and self._written.get((kind, namespace, name)) == obj:
+                    continue
+                try:
+                    await ensure(self._client, cache.resource, obj)
+                    self._written[(kind, namespace, name)] = obj
+                except (ApiError, Unreachable) as error:
+                    done = False
+                    log.warning(
+                        "object not written",
+                        kind=kind,
+                        namespace=namespace,
+                        name=name,
+                        error=str(error),
+                    )
+            for namespace, name in cache.keys():
+                if (namespace, name) not in named:
+                    self._written.pop((kind, namespace, name), None)
+                    try:
+                        await remove(self._client, cache.resource, namespace, name)
+                    except (ApiError, Unreachable) as error:
+                        done = False
+                        log.warning("object not removed", kind=kind, name=name, error=str(error))
+        return done
