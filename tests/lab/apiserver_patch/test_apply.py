@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serinus.lab.apiserver.patch.apply import ApplyConflict, server_side_apply
+from serinus.lab.apiserver.patch.apply import ApplyConflict, server_side_apply, track_update
 from serinus.lab.apiserver.patch.errors import PatchError
 from serinus.lab.apiserver.patch.fieldset import from_fields_v1, to_fields_v1
-from serinus.lab.apiserver.patch.managers import track_update
 from serinus.lab.apiserver.schema.registry import Registry
 from serinus.lab.apiserver.schema.schema import from_crd
 

@@ -124,6 +124,61 @@ def server_side_apply(
     return merged
 
 
+def track_update(
+    schema: Schema,
+    before: Mapping[str, Any] | None,
+    after: Mapping[str, Any],
+    *,
+    manager: str,
+    api_version: str,
+    subresource: str,
+    now: datetime,
+) -> list[dict[str, Any]]:
+    """``managedFields`` after a create, update or patch that made ``after`` of ``before``.
+
+    The writer owns what it added or changed, the others lose it. ``after`` may carry managedFields
+    of its own (kubectl rewrites them when it turns to server-side apply); without any, those of
+    ``before`` count; ``[{}]`` or an empty list means: forget them all.
+    """
+    given = after.get("metadata", {}).get("managedFields")
+    forgets = given is not None and not any(given)
+    managers = read_managers(after) or ({} if forgets else read_managers(before))
+    difference = compare(
+        schema,
+        without_managed_fields(before) if before else {},
+        without_managed_fields(after),
+    )
+    taken = _ownable(schema, difference.added) | difference.modified
+    writer = Manager(manager, UPDATE, api_version, subresource)
+    result: Managers = {}
+    for other, owned in managers.items():
+        left = owned.fields - difference.removed
+        if other != writer:
+            left -= taken
+        if left:
+            result[other] = Owned(left, owned.api_version, owned.time)
+    old = result.get(writer)
+    fields = (old.fields if old else frozenset()) | taken
+    if fields and (old is None or fields != old.fields):
+        result[writer] = Owned(fields, api_version, timestamp(now))
+    return write_managers(result)
+
+
+def _ownable(schema: Schema, fields: FieldSet) -> FieldSet:
+    """Without the nodes that only hold others: a struct of a built-in type is never absent."""
+    return frozenset(path for path in fields if not _is_builtin_struct(schema, path))
+
+
+def _is_builtin_struct(schema: Schema, path: tuple[str, ...]) -> bool:
+    node: Schema | None = schema
+    for element in path:
+        if node is None:
+            return False
+        node = node.child(element[2:]) if element.startswith("f:") else node.items
+    by_name = not path or path[-1].startswith("f:")
+    return node is not None and by_name and bool(node.name and node.properties) and not node.atomic
+
+
 def _known_managers(schema: Schema, live: Mapping[str, Any] | None, api_version: str) -> Managers:
     managers = read_managers(live)
     if managers or live is None:
