@@ -175,3 +175,15 @@ async def test_credentials_are_asked_for_each_request(api: Api) -> None:
         await client.list(SERVICES)
         await client.list(SERVICES)
     assert seen == ["Bearer one", "Bearer two"]
+
+
+async def test_a_failure_of_the_reader_is_its_own(api: Api) -> None:
+    with pytest.raises(BrokenPipeError):
+        async with api.client.stream(
+            SERVICES.path(), {"watch": "true", "resourceVersion": "1"}
+        ) as lines:
+            watch = await api.watches.get()
+            await watch.raw(b"one\ntwo\n")
+            async for line in lines:
+                assert line == b"one"
+                raise BrokenPipeError

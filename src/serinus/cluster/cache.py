@@ -29,13 +29,11 @@ from serinus.cluster.backoff import Backoff
 from serinus.cluster.client import Client, selection
 from serinus.cluster.errors import ApiError, Gone, Unreachable, refusal
 from serinus.cluster.resource import Resource
+from serinus.cluster.version import Version, newer, parse, reaches
 
 T = TypeVar("T")
 Key = tuple[str, str]
 """Namespace (empty for cluster-scoped kinds) and name."""
-
-Version = int | str
-"""A resourceVersion; an int where it is decimal, and then later versions are greater."""
 
 SILENCE = 70.0
 PAGE = 500
@@ -184,7 +182,7 @@ class Cache(Generic[T]):
     ) -> bool:
         """Wait until the cache shows that version of the object or a newer one, or knows that
         the object was deleted after it; False when ``timeout`` seconds did not suffice."""
-        key, version = (namespace or "", name), _version(resource_version)
+        key, version = (namespace or "", name), parse(resource_version)
         if self._shows(key, version):
             return True
         waiter = (key, version, asyncio.get_running_loop().create_future())
@@ -224,7 +222,10 @@ class Cache(Generic[T]):
             except Unreachable as error:
                 # A watch that was heard and then broke off goes on where it was; a server that
                 # was away may have come back as another one.
-                reason = "silent" if self.age() >= self._silence else "dropped"
+                if began is math.inf:
+                    reason = "unreachable"
+                else:
+                    reason = "silent" if self.age() >= self._silence else "dropped"
                 current = current and reason == "dropped" and self._heard > began
                 self._tell(str(error))
             except ApiError as error:
@@ -263,11 +264,11 @@ class Cache(Generic[T]):
             token = page.metadata.continue_token
             if not token:
                 break
-        self._replace(items, _version(version))
+        self._replace(items, parse(version))
 
     def _replace(self, items: list[msgspec.Raw], version: Version) -> None:
         """Make a list's objects the whole content."""
-        restored = _newer(self._position, version)
+        restored = newer(self._position, version)
         if restored:
             self._old_lists += 1
             if self._old_lists < OLD_LISTS:
@@ -288,7 +289,7 @@ class Cache(Generic[T]):
                 raise _Doubt("garbled", f"a listed object makes no sense: {error}") from error
             present.add(key)
             entry = self._entries.get(key)
-            if entry is None or restored or _newer(item, entry[1]):
+            if entry is None or restored or newer(item, entry[1]):
                 self._put(key, raw, item)
         for key in [key for key in self._entries if key not in present]:
             self._remove(key)
@@ -320,7 +321,7 @@ class Cache(Generic[T]):
             raise _Doubt("error event", f"the watch ended with {error.status} {error.message}")
         key, version = _identity(event.object)
         if event.type == "BOOKMARK":
-            if _newer(self._position, version):
+            if newer(self._position, version):
                 raise _Doubt("went back", f"a bookmark at {version} follows {self._position}")
             self.counts["bookmarks"] += 1
         elif event.type in ("ADDED", "MODIFIED", "DELETED"):
@@ -329,7 +330,7 @@ class Cache(Generic[T]):
             known = entry[1] if entry is not None else self._absent.get(key, self._floor)
             deleted = event.type == "DELETED"
             # A deletion may carry the version of the last write before it.
-            if _newer(known, version) or (known == version and not deleted):
+            if newer(known, version) or (known == version and not deleted):
                 self.counts["late"] += 1
                 return
             if deleted:
@@ -338,7 +339,7 @@ class Cache(Generic[T]):
                 self._put(key, event.object, version)
         else:
             raise _Doubt("garbled", f"a watch event has the unknown type {event.type}")
-        if not _newer(self._position, version):
+        if not newer(self._position, version):
             self._position = version
         self._wake()
 
@@ -382,11 +383,11 @@ class Cache(Generic[T]):
     def _shows(self, key: Key, version: Version) -> bool:
         entry = self._entries.get(key)
         if entry is not None:
-            return _reaches(entry[1], version)
+            return reaches(entry[1], version)
         if key in self._absent:
-            return _reaches(self._absent[key], version)
+            return reaches(self._absent[key], version)
         # Events come in the order of their versions, so what is not here by now is gone.
-        return _reaches(self._position, version)
+        return reaches(self._position, version)
 
     def _wake(self) -> None:
         for key, version, future in self._waiting:
@@ -394,23 +395,9 @@ class Cache(Generic[T]):
                 future.set_result(None)
 
 
-def _version(text: str) -> Version:
-    return int(text) if text.isdecimal() else text
-
-
-def _newer(one: Version, other: Version) -> bool:
-    """Whether ``one`` is surely newer; versions that are no numbers have no order."""
-    return isinstance(one, int) and isinstance(other, int) and one > other
-
-
-def _reaches(one: Version, other: Version) -> bool:
-    """Whether ``one`` is the same or surely newer."""
-    return one == other or _newer(one, other)
-
-
 def _identity(raw: msgspec.Raw) -> tuple[Key, Version]:
     meta = _head.decode(raw).metadata
-    return (meta.namespace, meta.name), _version(meta.resource_version)
+    return (meta.namespace, meta.name), parse(meta.resource_version)
 
 
 async def all_synced(caches: Iterable[Cache[object]], timeout: float) -> bool:

@@ -8,8 +8,8 @@ There is no rate limit of its own: fewer requests are the caller's business, fai
 import asyncio
 import builtins
 import enum
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any, Self
 
 import aiohttp
@@ -17,7 +17,7 @@ import msgspec
 
 from serinus import __version__
 from serinus.cluster.connection import Connection
-from serinus.cluster.errors import ApiError, Unreachable, refusal
+from serinus.cluster.errors import Unreachable, refusal
 from serinus.cluster.resource import Resource
 
 ATTEMPTS = 4
@@ -206,7 +206,8 @@ class Client:
             async with self._answer(
                 method, path, params, data=data, headers=headers, limit=limit
             ) as answer:
-                content = await answer.read()
+                with self._reaching(method, path):
+                    content = await answer.read()
                 if answer.status < 400:
                     return content
                 wait = _retry_after(answer, method)
@@ -230,8 +231,10 @@ class Client:
             "GET", path, params, data=None, headers=headers, limit=limit
         ) as answer:
             if answer.status >= 400:
-                raise refusal(answer.status, await answer.read(), f"GET {path}")
-            yield _lines(answer.content)
+                with self._reaching("GET", path):
+                    content = await answer.read()
+                raise refusal(answer.status, content, f"GET {path}")
+            yield self._lines(answer.content, path)
 
     @asynccontextmanager
     async def _answer(
@@ -252,29 +255,50 @@ class Client:
                 connector=aiohttp.TCPConnector(limit=0),
                 headers={"User-Agent": f"serinus/{__version__}"},
             )
+        async with AsyncExitStack() as stack:
+            with self._reaching(method, path):
+                answer = await stack.enter_async_context(
+                    self._session.request(
+                        method,
+                        connection.server + path,
+                        params=params,
+                        data=data,
+                        headers={**headers, **await connection.headers()},
+                        timeout=limit,
+                        ssl=connection.ssl if connection.ssl is not None else True,
+                        server_hostname=connection.tls_server_name,
+                        proxy=connection.proxy,
+                        allow_redirects=False,
+                    )
+                )
+            # What the caller does with the answer may fail in the same ways; that is not ours.
+            yield answer
+
+    async def _lines(self, content: aiohttp.StreamReader, path: str) -> AsyncIterator[bytes]:
+        """Split a stream at newlines. (aiohttp's own readline refuses lines over 128 KiB, and
+        Kubernetes objects can be ten times that.)"""
+        parts: builtins.list[bytes] = []
+        with self._reaching("GET", path):
+            async for chunk in content.iter_any():
+                head, *rest = chunk.split(b"\n")
+                parts.append(head)
+                for part in rest:
+                    yield b"".join(parts)
+                    parts = [part]
+        if any(parts):
+            yield b"".join(parts)
+
+    @contextmanager
+    def _reaching(self, method: str, path: str) -> Iterator[None]:
+        """Turn a failure of the connection into `Unreachable`."""
+        server = self.connection.server
         try:
-            async with self._session.request(
-                method,
-                connection.server + path,
-                params=params,
-                data=data,
-                headers={**headers, **await connection.headers()},
-                timeout=limit,
-                ssl=connection.ssl if connection.ssl is not None else True,
-                server_hostname=connection.tls_server_name,
-                proxy=connection.proxy,
-                allow_redirects=False,
-            ) as answer:
-                yield answer
-        except ApiError:
-            raise
+            yield
         except TimeoutError as error:
-            raise Unreachable(
-                f"{connection.server} did not answer {method} {path} in time"
-            ) from error
+            raise Unreachable(f"{server} did not answer {method} {path} in time") from error
         except (aiohttp.ClientError, OSError) as error:
             words = str(error) or type(error).__name__
-            raise Unreachable(f"{method} {path} at {connection.server}: {words}") from error
+            raise Unreachable(f"{method} {path} at {server}: {words}") from error
 
 
 def selection(label_selector: str | None, field_selector: str | None) -> dict[str, str | int]:
@@ -300,17 +324,3 @@ def _retry_after(answer: aiohttp.ClientResponse, method: str) -> float | None:
     if not text.isdecimal() or int(text) > LONGEST_WAIT:
         return None
     return float(text)
-
-
-async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
-    """Split a stream at newlines. (aiohttp's own readline refuses lines over 128 KiB, and
-    Kubernetes objects can be ten times that.)"""
-    parts: builtins.list[bytes] = []
-    async for chunk in content.iter_any():
-        head, *rest = chunk.split(b"\n")
-        parts.append(head)
-        for part in rest:
-            yield b"".join(parts)
-            parts = [part]
-    if any(parts):
-        yield b"".join(parts)

@@ -73,7 +73,7 @@ async def call(
         if attempt == attempts:
             why = f"giving up after {attempts} attempt(s): {refused.why}"
             return Failed(f"POST {_shown(hook.url)} {why}")
-        wait = 2.0 ** (attempt - 1) if refused.wait is None else refused.wait
+        wait = 2.0 ** min(attempt - 1, 10) if refused.wait is None else refused.wait
         await sleep(min(LONGEST_WAIT, wait))
         attempt += 1
 
@@ -103,6 +103,8 @@ async def _attempt(session: aiohttp.ClientSession, hook: Webhook, body: bytes) -
             ' write for example "http://flagger-loadtester.test/"',
             again=False,
         )
+    except aiohttp.TooManyRedirects:
+        return _Refused(f"POST {url} was redirected too often", again=False)
     except (aiohttp.ClientError, OSError) as error:
         return _Refused(str(error) or type(error).__name__, again=True)
 
