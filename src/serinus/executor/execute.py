@@ -1,0 +1,234 @@
+"""From an effect to the call that brings it about: the one place where a tick meets the world."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import aiohttp
+import structlog
+
+from serinus.analysis.verdict import Measurement, Unavailable, Value
+from serinus.api import duration
+from serinus.api.canary import Canary, CanaryStatus, Metric, Webhook
+from serinus.api.problem import Problem
+from serinus.cluster.client import Client
+from serinus.cluster.errors import ApiError, Conflict, Unreachable
+from serinus.cluster.events import EventRecorder, EventType, ObjectRef
+from serinus.cluster.kinds import CANARIES
+from serinus.cluster.written import Written, written
+from serinus.executor.observe import Observer
+from serinus.metrics.builtin import BuiltinQuery, Name, measure
+from serinus.metrics.builtin import World as MetricsWorld
+from serinus.metrics.prometheus import Prometheus
+from serinus.rollout import effects as e
+from serinus.rollout.advance import advance
+from serinus.routing.kuma.dialect import Dialect
+from serinus.routing.kuma.router import KumaRouter
+from serinus.routing.router import RoutingError
+from serinus.webhooks.call import Payload, call
+from serinus.workload import reconcile
+from serinus.workload.caches import WorkloadCaches
+from serinus.workload.errors import WorkloadError
+from serinus.workload.labels import LabelRules
+
+log = structlog.get_logger(__name__)
+
+_BUILTIN: Mapping[str, Name] = {
+    "request-success-rate": "request-success-rate",
+    "request-duration": "request-duration",
+}
+_WORLDS: Mapping[Dialect, MetricsWorld] = {
+    Dialect.TRAFFIC_ROUTE: "trafficroute",
+    Dialect.MESH_SERVICE_NAME: "meshservice",
+}
+"""Which labels the series of a mesh carry, by how its traffic is split."""
+
+
+class FencedError(Exception):
+    """The Canary has changed since the tick's decision, so the tick is void."""
+
+
+@dataclass(slots=True)
+class TickReport:
+    """What one tick did.
+
+    ``stepped`` tells that a status was saved, ``fenced`` that the tick was cut off because the
+    Canary had changed, ``failed`` why an effect did not hold (None when all did).
+    """
+
+    written: list[Written] = field(default_factory=list)
+    stepped: bool = False
+    fenced: bool = False
+    failed: str | None = None
+    measured: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """Everything that an effect may need. ``route_propagation`` is in seconds."""
+
+    client: Client
+    caches: WorkloadCaches
+    router: KumaRouter
+    rules: LabelRules
+    events: EventRecorder
+    session: aiohttp.ClientSession
+    metrics_server: str
+    route_propagation: float
+
+
+class Executor:
+    """Runs ticks: one generator, driven against the real world."""
+
+    def __init__(self, hands: Hands, observer: Observer) -> None:
+        self._hands = hands
+        self._observer = observer
+
+    async def tick(self, canary: Canary, now: datetime, *, due: bool) -> TickReport:
+        """Look at the canary's world once and do what it needs.
+
+        Failures of single effects end the tick and are told by it; only bugs are raised.
+        """
+        run = _Run(self._hands, canary)
+        tick = advance(canary, self._observer.world(canary, now, due=due))
+        outcome: e.Outcome | None = None
+        try:
+            while True:
+                effect = next(tick) if outcome is None else tick.send(outcome)
+                outcome = await run.perform(effect)
+        except StopIteration:
+            pass
+        except FencedError:
+            run.report.fenced = True
+        finally:
+            tick.close()
+        return run.report
+
+
+class _Run:
+    """One tick under way; ``version`` is the Canary's resourceVersion that it decides on."""
+
+    def __init__(self, hands: Hands, canary: Canary) -> None:
+        self._hands = hands
+        self._canary = canary
+        self._version = canary.metadata.resource_version
+        self.report = TickReport()
+
+    async def perform(self, effect: e.Effect) -> e.Outcome:
+        """Bring the effect about; `Failed` says in words why that was not possible."""
+        try:
+            return await self._perform(effect)
+        except (ApiError, Unreachable, WorkloadError, RoutingError) as error:
+            self.report.failed = f"{type(effect).__name__}: {error}"
+            log.warning(
+                "effect failed",
+                canary=f"{self._canary.name}.{self._canary.namespace}",
+                effect=type(effect).__name__,
+                error=str(error),
+            )
+            return e.Failed(str(error))
+
+    async def _perform(self, effect: e.Effect) -> e.Outcome:  # noqa: PLR0912 (one case an effect)
+        hands, canary = self._hands, self._canary
+        client, caches, rules = hands.client, hands.caches, hands.rules
+        match effect:
+            case e.ReconcileServices():
+                self._wrote(await reconcile.reconcile_services(client, caches, canary, rules))
+            case e.ReconcilePrimary():
+                self._wrote(await reconcile.reconcile_primary(client, caches, canary, rules))
+            case e.ReconcileAutoscaler(follow):
+                self._wrote(await reconcile.reconcile_autoscaler(client, caches, canary, follow))
+            case e.ReconcileApex():
+                self._wrote(await reconcile.reconcile_apex(client, caches, canary, rules))
+            case e.ScaleTargetUp():
+                self._wrote(await reconcile.scale_target_up(client, caches, canary))
+            case e.ScaleTargetToZero():
+                self._wrote(await reconcile.scale_target_to_zero(client, caches, canary))
+            case e.SetWeights(weights):
+                self._tell_drift()
+                self._wrote(await hands.router.reconcile(canary, weights))
+            case e.AwaitRoute():
+                await asyncio.sleep(hands.route_propagation)
+            case e.Promote(revision):
+                self._wrote(await reconcile.promote(client, caches, canary, revision, rules))
+            case e.RunHook(hook, phase):
+                return await self._call(hook, phase)
+            case e.Measure(metric):
+                return await self._measure(metric)
+            case e.SaveStatus(status):
+                await self._save(status)
+            case e.Record(kind, message):
+                self._record(kind, message)
+        return e.Done()
+
+    def _wrote(self, objects: list[Written]) -> None:
+        self.report.written += objects
+
+    def _tell_drift(self) -> None:
+        drifted = self._hands.router.drift(self._canary)
+        if drifted:
+            fields = ", ".join(drifted)
+            self._record(
+                "Warning",
+                f"Repairing the route of {self._canary.apex_name}.{self._canary.namespace}: "
+                f"somebody changed {fields}",
+            )
+
+    async def _save(self, status: CanaryStatus) -> None:
+        canary = self._canary
+        body = {"metadata": {"resourceVersion": self._version}, "status": status}
+        try:
+            answer = await self._hands.client.patch(
+                CANARIES, canary.namespace, canary.name, body, subresource="status"
+            )
+        except Conflict as conflict:
+            raise FencedError from conflict
+        saved = written(CANARIES, answer)
+        self._version = saved.resource_version
+        self.report.written.append(saved)
+        self.report.stepped = True
+
+    def _record(self, kind: EventType, message: str) -> None:
+        canary = self._canary
+        log.info(message, canary=f"{canary.name}.{canary.namespace}")
+        ref = ObjectRef(
+            canary.api_version,
+            canary.kind,
+            canary.namespace,
+            canary.name,
+            canary.metadata.uid,
+            canary.metadata.resource_version,
+        )
+        self._hands.events.record(ref, kind, "Synced", message)
+
+    async def _call(self, hook: Webhook, phase: str) -> e.Done | e.Failed:
+        canary = self._canary
+        sent = Payload(
+            canary.name,
+            canary.namespace,
+            phase,
+            canary.status.last_applied_spec,
+            hook.metadata,
+        )
+        return await call(self._hands.session, hook, sent)
+
+    async def _measure(self, metric: Metric) -> Measurement:
+        canary = self._canary
+        dialect = self._hands.router.dialect(canary)
+        if isinstance(dialect, Problem):
+            return Unavailable(str(dialect))
+        query = BuiltinQuery(
+            name=_BUILTIN[metric.name],
+            namespace=canary.namespace,
+            canary_service=canary.canary_service,
+            primary_service=canary.primary_service,
+            world=_WORLDS[dialect],
+            window_seconds=duration.seconds(metric.interval_or_default),
+            mesh=canary.mesh,
+        )
+        address = canary.spec.metrics_server or self._hands.metrics_server
+        measurement = await measure(Prometheus(address, self._hands.session), query)
+        if isinstance(measurement, Value):
+            self.report.measured[metric.name] = measurement.value
+        return measurement

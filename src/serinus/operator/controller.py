@@ -1,0 +1,167 @@
+"""The operator at work: caches say what changed, the schedule says what is next, ticks do it."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+
+from serinus.api.canary import Canary
+from serinus.api.decode import Malformed
+from serinus.cluster.cache import Cache, Change
+from serinus.cluster.written import Written
+from serinus.executor.execute import Executor, TickReport
+from serinus.operator.malformed import Complaints
+from serinus.operator.schedule import Key, Schedule
+from serinus.operator.telemetry import Telemetry
+from serinus.operator.watched import Watched
+
+log = structlog.get_logger(__name__)
+
+Canaries = Cache[Canary | Malformed]
+
+ECHO = 10.0
+"""Seconds that a canary waits for the caches to show its own writes before it goes on anyway."""
+
+RETRY = 2.0
+"""Seconds until a canary is looked at again after an effect did not hold."""
+
+
+class Controller:
+    """Looks at each canary when it is due and whenever something that it depends on changes."""
+
+    def __init__(
+        self,
+        canaries: Canaries,
+        caches: dict[str, Cache[Any]],
+        executor: Executor,
+        telemetry: Telemetry,
+        complaints: Complaints,
+        minimum_interval: float,
+    ) -> None:
+        self._canaries = canaries
+        self._caches = caches
+        self._executor = executor
+        self._telemetry = telemetry
+        self._complaints = complaints
+        self._minimum_interval = minimum_interval
+        self._schedule = Schedule()
+        self._watched = Watched()
+        self._awake = asyncio.Event()
+        self._ticks: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Work until cancelled; ticks under way are cancelled too (they may stop anywhere)."""
+        leave = [self._canaries.subscribe(self._canary_changed)]
+        for kind, cache in self._caches.items():
+            leave.append(cache.subscribe(self._poker(kind)))
+        known = list(self._canaries.keys())
+        for key in known:
+            self._know(key)
+        try:
+            while True:
+                await self._sleep()
+                for key in self._schedule.begin(time.monotonic()):
+                    task = asyncio.create_task(self._look(key))
+                    self._ticks.add(task)
+                    task.add_done_callback(self._ticks.discard)
+        finally:
+            for unsubscribe in leave:
+                unsubscribe()
+            for task in self._ticks:
+                task.cancel()
+            await asyncio.gather(*self._ticks, return_exceptions=True)
+
+    async def _sleep(self) -> None:
+        """Until the next canary is due, or a change brings one forward."""
+        at = self._schedule.next_at()
+        self._awake.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(None if at is None else max(0.0, at - time.monotonic())):
+                await self._awake.wait()
+
+    # -- what changed ----------------------------------------------------------------------
+
+    def _canary_changed(self, change: Change[Canary | Malformed]) -> None:
+        if isinstance(change.old, Canary) and isinstance(change.new, Canary):
+            self._telemetry.ended(change.old.status.phase, change.new)
+        if change.new is None and isinstance(change.old, Canary):
+            self._telemetry.forget(change.old)
+        self._know(change.key)
+
+    def _know(self, key: Key) -> None:
+        found = self._canaries.get(*key)
+        if isinstance(found, Canary):
+            now = time.monotonic()
+            interval = found.spec.analysis.interval_seconds(self._minimum_interval)
+            self._watched.put(found)
+            self._schedule.put(key, interval, now, now - _since_last_step(found))
+            self._schedule.poke(key, now)
+        else:
+            self._watched.drop(key)
+            self._schedule.drop(key)
+            if isinstance(found, Malformed):
+                self._complaints.about(found)
+        self._awake.set()
+
+    def _poker(self, kind: str) -> Callable[[Change[Any]], None]:
+        def changed(change: Change[Any]) -> None:
+            for key in self._watched.by(kind, *change.key):
+                self._schedule.poke(key, time.monotonic())
+                self._awake.set()
+
+        return changed
+
+    # -- one look --------------------------------------------------------------------------
+
+    async def _look(self, key: Key) -> None:
+        canary = self._canaries.get(*key)
+        if not isinstance(canary, Canary):
+            return
+        began = time.monotonic()
+        due = self._schedule.due(key, began)
+        report = TickReport()
+        try:
+            report = await self._executor.tick(canary, datetime.now(UTC), due=due)
+            await self._see(canary, report.written)
+        except Exception as error:
+            report.failed = f"{type(error).__name__}: {error}"
+            log.error("tick failed", canary=f"{canary.name}.{canary.namespace}", exc_info=error)
+        finally:
+            self._schedule.end(key, began if report.stepped else None)
+            self._after(key, canary, report, time.monotonic() - began)
+
+    async def _see(self, canary: Canary, written: list[Written]) -> None:
+        """Wait until the caches show what the tick wrote: the next one must not decide on less."""
+        for resource, namespace, name, version in written:
+            kind = resource.kind
+            cache = self._canaries if kind == "Canary" else self._caches[kind]
+            if not await cache.reached(namespace, name, version, ECHO):
+                log.warning(
+                    "the cache does not show our own write yet",
+                    canary=f"{canary.name}.{canary.namespace}",
+                    kind=kind,
+                    name=name,
+                )
+
+    def _after(self, key: Key, canary: Canary, report: TickReport, seconds: float) -> None:
+        if report.stepped:
+            self._telemetry.stepped(canary, seconds)
+        for metric, value in report.measured.items():
+            self._telemetry.measured(canary, metric, value)
+        if report.failed is not None:
+            self._schedule.poke(key, time.monotonic(), after=RETRY)
+        elif report.stepped or report.fenced:
+            self._schedule.poke(key, time.monotonic())
+        self._awake.set()
+
+
+def _since_last_step(canary: Canary) -> float:
+    """Seconds since the status was last written, as far as its clock can be trusted."""
+    last = canary.status.last_transition_time
+    if last is None:
+        return float("inf")
+    return max(0.0, (datetime.now(UTC) - last).total_seconds())

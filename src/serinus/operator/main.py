@@ -1,0 +1,167 @@
+"""From settings to a running operator, and back to a clean stop."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import aiohttp
+import structlog
+
+from serinus import __version__
+from serinus.api.canary import Canary
+from serinus.api.decode import decode_canary
+from serinus.cluster.cache import Cache
+from serinus.cluster.client import Client
+from serinus.cluster.errors import ApiError, Unreachable
+from serinus.cluster.events import EventRecorder
+from serinus.cluster.kinds import CANARIES, DEPLOYMENTS, HPAS, SERVICES
+from serinus.cluster.kubeconfig import NoConnection, connect
+from serinus.executor.execute import Executor, Hands
+from serinus.executor.observe import Observer
+from serinus.operator.controller import Canaries, Controller
+from serinus.operator.logs import configure
+from serinus.operator.malformed import Complaints
+from serinus.operator.server import Server
+from serinus.operator.settings import Settings, SettingsError, parse
+from serinus.operator.telemetry import Telemetry
+from serinus.routing.kuma.discovery import KumaCaches, KumaKinds, discover
+from serinus.routing.kuma.router import KumaRouter
+from serinus.workload.caches import WorkloadCaches
+from serinus.workload.labels import LabelRules
+from serinus.workload.views import decode_deployment, decode_hpa, decode_service
+
+log = structlog.get_logger(__name__)
+
+RETRY = 2.0
+"""Seconds between two attempts to read the API server's kinds at the start."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the operator until SIGTERM or SIGINT; the exit status."""
+    try:
+        settings = parse(arguments, os.environ)
+    except SettingsError as error:
+        sys.stderr.write(f"serinus operator: {error}\n")
+        return 2
+    configure(settings.log_level, settings.log_encoding)
+    try:
+        asyncio.run(_until_signalled(settings))
+    except (NoConnection, OSError) as error:
+        log.error("cannot start", error=str(error))
+        return 1
+    return 0
+
+
+async def _until_signalled(settings: Settings) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    running = asyncio.create_task(operate(settings))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not running.done():
+        log.info("stopping")
+        running.cancel()
+    try:
+        await running
+    except asyncio.CancelledError:
+        log.info("stopped")
+
+
+async def operate(settings: Settings) -> None:
+    """Be the operator until cancelled.
+
+    Raises:
+        NoConnection: there is no usable kubeconfig or service account.
+        OSError: the port is taken.
+    """
+    connection = await connect(settings.kubeconfig or None, settings.context or None)
+    async with Client(connection) as client, aiohttp.ClientSession() as session:
+        canaries: Canaries = Cache(
+            client, CANARIES, decode_canary, namespace=settings.namespace or None
+        )
+        telemetry = Telemetry(settings.mesh_provider, lambda: _readable(canaries))
+        missing = {"text": "the API server has not answered yet"}
+        server = Server(settings.listen, settings.port, telemetry.registry, lambda: missing["text"])
+        await server.start()
+        log.info("starting", version=__version__, server=connection.server, port=server.port)
+        try:
+            kinds = await _discover(client)
+            missing["text"] = "the caches are being filled"
+            await _work(settings, client, session, canaries, kinds, telemetry, missing)
+        finally:
+            await server.stop()
+
+
+async def _discover(client: Client) -> KumaKinds:
+    """Kuma's kinds, as soon as the API server tells them."""
+    while True:
+        try:
+            return await discover(client)
+        except (ApiError, Unreachable) as error:
+            log.warning("cannot read Kuma's CRDs yet", error=str(error))
+            await asyncio.sleep(RETRY)
+
+
+async def _work(
+    settings: Settings,
+    client: Client,
+    session: aiohttp.ClientSession,
+    canaries: Canaries,
+    kinds: KumaKinds,
+    telemetry: Telemetry,
+    missing: dict[str, str],
+) -> None:
+    namespace = settings.namespace or None
+    caches = WorkloadCaches(
+        Cache(client, DEPLOYMENTS, decode_deployment, namespace=namespace),
+        Cache(client, SERVICES, decode_service, namespace=namespace),
+        Cache(client, HPAS, decode_hpa, namespace=namespace),
+    )
+    kuma = KumaCaches.of(client, kinds, namespace)
+    watched: list[Cache[Any]] = [caches.deployments, caches.services, caches.hpas, *kuma.all()]
+    by_kind = {cache.resource.kind: cache for cache in watched}
+    rules = LabelRules(settings.selector_labels, settings.include_label_prefix)
+    router = KumaRouter(client, kinds, kuma)
+    events = EventRecorder(client)
+    hands = Hands(
+        client,
+        caches,
+        router,
+        rules,
+        events,
+        session,
+        settings.metrics_server,
+        settings.route_propagation,
+    )
+    observer = Observer(caches, router, rules, settings.mesh_provider)
+    controller = Controller(
+        canaries,
+        by_kind,
+        Executor(hands, observer),
+        telemetry,
+        Complaints(client, events),
+        settings.minimum_interval,
+    )
+    async with asyncio.TaskGroup() as tasks:
+        everything: list[Cache[Any]] = [canaries, *watched]
+        for cache in everything:
+            tasks.create_task(cache.run())
+        writing = tasks.create_task(events.run())
+        for cache in everything:
+            await cache.synced.wait()
+        missing["text"] = ""
+        log.info("ready", canaries=len(canaries))
+        try:
+            await controller.run()
+        finally:
+            await events.close(timeout=2.0)
+            writing.cancel()
+
+
+def _readable(canaries: Canaries) -> Iterable[Canary]:
+    return (canary for canary in canaries.values() if isinstance(canary, Canary))

@@ -1,0 +1,211 @@
+"""The operator's settings: flags and environment under Flagger's names.
+
+Flagger is a Go program, so its manifests write `-mesh-provider=kuma`; one dash and two are the
+same here. Every flag can also be given by an environment variable of its name in capitals
+(`MESH_PROVIDER`), as Flagger does for some; a flag wins. What is Serinus' own starts with
+`SERINUS_` in the environment.
+"""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+from serinus.api import duration
+
+DEFAULT_PORT = 8080
+
+
+class SettingsError(Exception):
+    """A flag or variable that cannot be obeyed; the text names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What one operator was told. Durations are in seconds.
+
+    ``minimum_interval`` is Flagger's floor for `analysis.interval`. ``route_propagation`` is how
+    long callers' proxies may take to learn of new weights: Kuma's control plane refreshes its
+    proxies about once a second.
+    """
+
+    kubeconfig: str = ""
+    context: str = ""
+    namespace: str = ""
+    metrics_server: str = "http://prometheus:9090"
+    mesh_provider: str = "kuma"
+    selector_labels: tuple[str, ...] = ("app", "name", "app.kubernetes.io/name")
+    include_label_prefix: tuple[str, ...] = ()
+    port: int = DEFAULT_PORT
+    listen: str = ""
+    log_level: str = "info"
+    log_encoding: str = "json"
+    cluster_name: str = ""
+    minimum_interval: float = 10.0
+    route_propagation: float = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Flag:
+    """``told`` is the setting's name; None marks a flag of Flagger's that changes nothing here."""
+
+    name: str
+    default: str
+    help: str
+    told: str | None = None
+    boolean: bool = False
+    environment: str = ""
+
+    @property
+    def variable(self) -> str:
+        return self.environment or self.name.replace("-", "_").upper()
+
+
+FLAGS = (
+    _Flag("kubeconfig", "", "path to a kubeconfig; the pod's own account when empty", "kubeconfig"),
+    _Flag("context", "", "context of the kubeconfig", "context", environment="SERINUS_CONTEXT"),
+    _Flag("namespace", "", "only this namespace; all when empty", "namespace"),
+    _Flag("metrics-server", "http://prometheus:9090", "address of Prometheus", "metrics_server"),
+    _Flag("mesh-provider", "kuma", "provider of canaries that name none", "mesh_provider"),
+    _Flag(
+        "selector-labels",
+        "app,name,app.kubernetes.io/name",
+        "labels by which pods are told apart, the first that a target has",
+        "selector_labels",
+    ),
+    _Flag(
+        "include-label-prefix",
+        "",
+        "prefixes of labels and annotations that the primary gets too; * for all",
+        "include_label_prefix",
+    ),
+    _Flag("port", str(DEFAULT_PORT), "port of /metrics, /healthz and /readyz", "port"),
+    _Flag(
+        "listen", "", "address to listen on; all when empty", "listen", environment="SERINUS_LISTEN"
+    ),
+    _Flag("log-level", "info", "debug, info, warn or error", "log_level"),
+    _Flag("zap-encoding", "json", "json or console", "log_encoding"),
+    _Flag("cluster-name", "", "name of this cluster in messages", "cluster_name"),
+    _Flag(
+        "minimum-interval",
+        "10s",
+        "shortest analysis interval that is obeyed",
+        "minimum_interval",
+        environment="SERINUS_MINIMUM_INTERVAL",
+    ),
+    _Flag(
+        "route-propagation",
+        "3s",
+        "time after which every caller has learnt of new weights",
+        "route_propagation",
+        environment="SERINUS_ROUTE_PROPAGATION",
+    ),
+    _Flag("control-loop-interval", "10s", "nothing: new canaries are seen at once"),
+    _Flag("threadiness", "2", "nothing: there are no worker threads"),
+    _Flag("kubeconfig-qps", "100", "nothing: the API server's own fairness is obeyed"),
+    _Flag("kubeconfig-burst", "250", "nothing: the API server's own fairness is obeyed"),
+    _Flag("zap-replace-globals", "false", "nothing", boolean=True),
+)
+
+REFUSED = {
+    "enable-leader-election": "run one replica with strategy Recreate",
+    "slack-url": "alerts are not sent by this release",
+    "msteams-url": "alerts are not sent by this release",
+    "event-webhook": "the event webhook is not called by this release",
+    "kubeconfig-service-mesh": "the mesh's objects must be in the same cluster",
+    "no-cross-namespace-refs": "this release follows no references into other namespaces",
+}
+"""Flags of Flagger's whose behaviour is not here yet, and what to do meanwhile: obeying half of
+them silently would be worse than not starting."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise SettingsError(message)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line, for `--help` and for `parse`."""
+    built = _Parser(
+        prog="serinus operator",
+        description="Roll out Canaries. One dash or two, Flagger's flags work as they are.",
+        allow_abbrev=False,
+    )
+    for flag in FLAGS:
+        built.add_argument(
+            f"--{flag.name}",
+            f"-{flag.name}",
+            dest=flag.name,
+            nargs="?" if flag.boolean else None,
+            const="true",
+            metavar="VALUE",
+            help=f"{flag.help} (default {flag.default or 'empty'}; ${flag.variable})",
+        )
+    for name in REFUSED:
+        built.add_argument(
+            f"--{name}", f"-{name}", dest=name, nargs="?", const="true", help=argparse.SUPPRESS
+        )
+    return built
+
+
+def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
+    """The settings of a command line and an environment.
+
+    Raises:
+        SettingsError: unknown, malformed or not yet supported flags, by name.
+    """
+    given = vars(parser().parse_args(list(arguments)))
+    for name, advice in REFUSED.items():
+        value = given[name] or environment.get(name.replace("-", "_").upper())
+        if value and value.lower() != "false":
+            raise SettingsError(f"-{name} is not supported by this release: {advice}")
+    texts = {}
+    for flag in FLAGS:
+        value = given[flag.name]
+        if flag.told is not None:
+            texts[flag.told] = (
+                value if value is not None else environment.get(flag.variable, flag.default)
+            )
+    return _settings(texts)
+
+
+def _settings(texts: Mapping[str, str]) -> Settings:
+    if texts["log_level"] not in {"debug", "info", "warn", "error"}:
+        raise SettingsError(
+            f"-log-level must be debug, info, warn or error, not {texts['log_level']!r}"
+        )
+    if texts["log_encoding"] not in {"json", "console"}:
+        raise SettingsError(f"-zap-encoding must be json or console, not {texts['log_encoding']!r}")
+    if texts["mesh_provider"] != "kuma":
+        raise SettingsError(
+            f"-mesh-provider {texts['mesh_provider']!r} is not supported by this release; use kuma"
+        )
+    if not texts["port"].isdigit() or not 0 <= int(texts["port"]) <= 65535:
+        raise SettingsError(f"-port must be a number from 0 to 65535, not {texts['port']!r}")
+    return Settings(
+        kubeconfig=texts["kubeconfig"],
+        context=texts["context"],
+        namespace=texts["namespace"],
+        metrics_server=texts["metrics_server"].rstrip("/"),
+        mesh_provider=texts["mesh_provider"],
+        selector_labels=_listed(texts["selector_labels"]),
+        include_label_prefix=_listed(texts["include_label_prefix"]),
+        port=int(texts["port"]),
+        listen=texts["listen"],
+        log_level=texts["log_level"],
+        log_encoding=texts["log_encoding"],
+        cluster_name=texts["cluster_name"],
+        minimum_interval=_seconds("minimum-interval", texts["minimum_interval"]),
+        route_propagation=_seconds("route-propagation", texts["route_propagation"]),
+    )
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _seconds(name: str, text: str) -> float:
+    try:
+        return duration.seconds(text)
+    except ValueError as error:
+        raise SettingsError(f"-{name}: {error}") from error

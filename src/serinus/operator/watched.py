@@ -1,0 +1,55 @@
+"""Which canaries have to be looked at when some object changes."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from serinus.api.canary import Canary
+from serinus.operator.schedule import Key
+
+Named = tuple[str, str, str]
+"""Kind, namespace (empty where the kind has none) and name."""
+
+
+class Watched:
+    """From the objects that a canary depends on to the canary."""
+
+    def __init__(self) -> None:
+        self._canaries: dict[Named, set[Key]] = defaultdict(set)
+        self._objects: dict[Key, tuple[Named, ...]] = {}
+
+    def put(self, canary: Canary) -> None:
+        """Know what this canary depends on, now."""
+        key = (canary.namespace, canary.name)
+        self.drop(key)
+        objects = tuple(_objects(canary))
+        self._objects[key] = objects
+        for named in objects:
+            self._canaries[named].add(key)
+
+    def drop(self, key: Key) -> None:
+        """Forget a canary."""
+        for named in self._objects.pop(key, ()):
+            self._canaries[named].discard(key)
+            if not self._canaries[named]:
+                del self._canaries[named]
+
+    def by(self, kind: str, namespace: str, name: str) -> Iterable[Key]:
+        """The canaries that depend on this object."""
+        return tuple(self._canaries.get((kind, namespace, name), ()))
+
+
+def _objects(canary: Canary) -> Iterable[Named]:
+    namespace, apex = canary.namespace, canary.apex_name
+    for workload in (canary.target_name, canary.primary_name):
+        yield ("Deployment", namespace, workload)
+    for service in (apex, canary.primary_service, canary.canary_service):
+        yield ("Service", namespace, service)
+        yield ("MeshService", namespace, service)
+    reference = canary.spec.autoscaler_ref
+    scaler = reference.name if reference is not None else canary.target_name
+    for name in (scaler, f"{scaler}-primary"):
+        yield ("HorizontalPodAutoscaler", namespace, name)
+    yield ("MeshHTTPRoute", namespace, apex)
+    yield ("TrafficRoute", "", apex)
+    yield ("TrafficRoute", "", f"{apex}-{namespace}")
+    yield ("Mesh", "", canary.mesh)
