@@ -68,6 +68,11 @@ class ApiServer:
     def writes(self) -> list[tuple[str, str, Any]]:
         return [request for request in self.requests if request[0] != "GET"]
 
+    @property
+    def version(self) -> str:
+        """The resourceVersion of the last change."""
+        return str(len(self._events))
+
     def get(self, resource: Resource, namespace: str | None, name: str) -> Json | None:
         collection = f"{resource.group}/{resource.version}/{resource.plural}"
         return self.objects.get((collection, namespace or "", name))

@@ -11,12 +11,11 @@ from typing import Any
 
 import msgspec
 
-from serinus.cluster.cache import Cache
+from serinus.cluster.cache import Cache, Change
 from serinus.cluster.client import Client
 from serinus.cluster.errors import NotFound
 from serinus.cluster.kinds import CRDS, MESHES, MESHHTTPROUTES, MESHSERVICES, TRAFFICROUTES
 from serinus.routing.kuma import dialect
-from serinus.routing.kuma.dialect import MeshFacts
 from serinus.routing.kuma.trafficroute import for_some_canary
 from serinus.routing.kuma.views import (
     MeshHTTPRouteView,
@@ -118,20 +117,35 @@ class KumaCaches:
             if cache is not None:
                 yield cache
 
-    def facts(self, kinds: KumaKinds, mesh: str) -> MeshFacts:
-        """What the caches show about a mesh."""
-        view = self.meshes.get(None, mesh) if self.meshes is not None else None
-        routes = self.traffic_routes.values() if self.traffic_routes is not None else ()
-        return MeshFacts(
-            mesh=mesh,
-            crds=kinds.crds,
-            refs_by_name=kinds.refs_by_name,
-            mesh_services=None if view is None else view.mesh_services_mode,
-            traffic_routes=tuple(
-                sorted(
-                    route.metadata.name
-                    for route in routes
-                    if route.mesh == mesh and not for_some_canary(route)
-                )
-            ),
-        )
+    def mesh(self, name: str) -> MeshView | None:
+        """The Mesh of that name."""
+        return self.meshes.get(None, name) if self.meshes is not None else None
+
+
+class ForeignTrafficRoutes:
+    """The TrafficRoutes that were not written for a canary, by mesh: those by which one sees that
+    a mesh lives by TrafficRoutes.
+
+    Kept by subscription, since a mesh may hold thousands of canaries' routes to be told apart.
+    """
+
+    def __init__(self, routes: Cache[TrafficRouteView] | None) -> None:
+        self._names: dict[str, set[str]] = {}
+        if routes is not None:
+            for route in routes.values():
+                self._add(route)
+            routes.subscribe(self._take)
+
+    def of(self, mesh: str) -> tuple[str, ...]:
+        """Their names."""
+        return tuple(sorted(self._names.get(mesh, ())))
+
+    def _take(self, change: Change[TrafficRouteView]) -> None:
+        if change.old is not None:
+            self._names.get(change.old.mesh, set()).discard(change.old.metadata.name)
+        if change.new is not None:
+            self._add(change.new)
+
+    def _add(self, route: TrafficRouteView) -> None:
+        if not for_some_canary(route):
+            self._names.setdefault(route.mesh, set()).add(route.metadata.name)

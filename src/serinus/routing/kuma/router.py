@@ -5,8 +5,8 @@ from serinus.api.problem import Problem
 from serinus.cluster.client import Client
 from serinus.cluster.written import Written
 from serinus.rollout.effects import Weights
-from serinus.routing.kuma.dialect import Dialect, choose
-from serinus.routing.kuma.discovery import KumaCaches, KumaKinds
+from serinus.routing.kuma.dialect import Dialect, MeshFacts, choose
+from serinus.routing.kuma.discovery import ForeignTrafficRoutes, KumaCaches, KumaKinds
 from serinus.routing.kuma.meshhttproute import MeshHTTPRouteRouter
 from serinus.routing.kuma.trafficroute import TrafficRouteRouter
 from serinus.routing.router import Ability, Router, RoutingError
@@ -24,6 +24,7 @@ class KumaRouter:
     def __init__(self, client: Client, kinds: KumaKinds, caches: KumaCaches) -> None:
         self._kinds = kinds
         self._caches = caches
+        self._foreign = ForeignTrafficRoutes(caches.traffic_routes)
         self._routers: dict[Dialect, Router] = {}
         if caches.traffic_routes is not None:
             self._routers[Dialect.TRAFFIC_ROUTE] = TrafficRouteRouter(client, caches.traffic_routes)
@@ -34,7 +35,16 @@ class KumaRouter:
 
     def dialect(self, canary: Canary) -> Dialect | Problem:
         """The dialect of the canary's mesh, or why none can be written in."""
-        return choose(self._caches.facts(self._kinds, canary.mesh))
+        mesh = self._caches.mesh(canary.mesh)
+        return choose(
+            MeshFacts(
+                mesh=canary.mesh,
+                crds=self._kinds.crds,
+                refs_by_name=self._kinds.refs_by_name,
+                mesh_services=None if mesh is None else mesh.mesh_services_mode,
+                traffic_routes=self._foreign.of(canary.mesh),
+            )
+        )
 
     def problems(self, canary: Canary) -> tuple[Problem, ...]:
         router = self._router(canary)

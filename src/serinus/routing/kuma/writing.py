@@ -103,7 +103,7 @@ def paths(patch: Json) -> tuple[str, ...]:
 
 
 def _paths(value: Any, path: str) -> Iterator[str]:
-    if isinstance(value, dict) and value:
+    if isinstance(value, dict) and (value or not path):
         for key, item in value.items():
             step = f"[{key}]" if "/" in key or "." in key else f".{key}" if path else key
             yield from _paths(item, path + step)

@@ -1,0 +1,214 @@
+"""MeshHTTPRoutes by MeshService name: what is written, and what counts as a difference."""
+
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from routing.api_server import merge
+from serinus.rollout.effects import Weights
+from serinus.routing.kuma.meshhttproute import (
+    belongs,
+    carried_weights,
+    desired_route,
+    route_change,
+)
+from serinus.routing.kuma.meshservices import declared_problems
+from serinus.routing.kuma.views import MeshHTTPRouteView, decode_mesh_http_route
+from serinus.routing.kuma.writing import paths
+from workload.guide import Json, canary
+
+GOLDEN = Path(__file__).parent / "golden" / "meshhttproute.yaml"
+CANARY = canary()
+SPLIT = Weights(95, 5)
+WEIGHTS = st.integers(0, 100).map(lambda share: Weights(100 - share, share))
+HEADERS: Json = {
+    "matches": [{"path": {"type": "PathPrefix", "value": "/admin"}}],
+    "default": {"backendRefs": [{"kind": "MeshService", "name": "admin", "port": 80}]},
+}
+MESH_OWNER = {"apiVersion": "kuma.io/v1alpha1", "kind": "Mesh", "name": "default", "uid": "mesh"}
+
+
+def view(route: Json) -> MeshHTTPRouteView:
+    return decode_mesh_http_route(msgspec.json.encode(route))
+
+
+def route(weights: Weights = SPLIT) -> Json:
+    """The route as Kuma's webhooks complete it (seen on a control plane of 2.14.3)."""
+    completed = deepcopy(desired_route(CANARY, weights))
+    completed["metadata"]["labels"].update(
+        {
+            "k8s.kuma.io/namespace": "test",
+            "kuma.io/env": "kubernetes",
+            "kuma.io/origin": "zone",
+            "kuma.io/policy-role": "producer",
+            "kuma.io/zone": "default",
+        }
+    )
+    completed["metadata"]["annotations"]["kuma.io/display-name"] = "podinfo"
+    completed["metadata"]["ownerReferences"].append(MESH_OWNER)
+    return completed
+
+
+def edited(change: Any) -> Json:
+    """The route after somebody's hands were on it."""
+    whole = route()
+    change(whole["spec"]["to"][0])
+    return whole
+
+
+def rule(entry: Json) -> Json:
+    bare: Json = entry["rules"][0]
+    return bare
+
+
+def backends(entry: Json) -> list[Json]:
+    refs: list[Json] = rule(entry)["default"]["backendRefs"]
+    return refs
+
+
+def test_golden() -> None:
+    assert desired_route(CANARY, SPLIT) == yaml.safe_load(GOLDEN.read_text())
+
+
+@given(WEIGHTS)
+def test_weights_read_back_are_the_weights_written(weights: Weights) -> None:
+    assert carried_weights(CANARY, view(route(weights))) == weights
+    assert route_change(CANARY, view(route(weights)), weights) == {}
+
+
+@given(WEIGHTS, WEIGHTS)
+def test_a_change_of_weights_is_a_patch_of_the_destinations_alone(
+    old: Weights, new: Weights
+) -> None:
+    change = route_change(CANARY, view(route(old)), new)
+    assert paths(change) == (() if old == new else ("spec.to",))
+    assert carried_weights(CANARY, view(merge(route(old), change))) == new
+
+
+NO_DRIFT: list[Any] = [
+    lambda entry: entry["rules"].append(HEADERS),
+    lambda entry: rule(entry)["default"].update({"filters": [{"type": "RequestMirror"}]}),
+    lambda entry: backends(entry).reverse(),
+    lambda entry: backends(entry)[0].update({"defaultedByANewerKuma": True}),
+]
+
+
+@pytest.mark.parametrize("change", NO_DRIFT)
+def test_what_others_add_is_no_drift(change: Any) -> None:
+    assert route_change(CANARY, view(edited(change)), SPLIT) == {}
+
+
+DRIFT: list[Any] = [
+    lambda entry: entry["rules"].clear(),
+    lambda entry: entry["rules"].append(rule(entry)),
+    lambda entry: entry["targetRef"].update({"sectionName": "9898"}),
+    lambda entry: rule(entry).update({"default": {}}),
+    lambda entry: rule(entry)["matches"][0]["path"].update({"value": "/x"}),
+    lambda entry: backends(entry).pop(),
+    lambda entry: backends(entry).append({"kind": "MeshService", "name": "third", "port": 1}),
+    lambda entry: backends(entry)[1].update({"namespace": "elsewhere"}),
+    lambda entry: backends(entry)[1].update({"port": 1}),
+    lambda entry: backends(entry)[1].update({"name": "podinfo-primary"}),
+]
+
+
+@pytest.mark.parametrize("change", DRIFT)
+def test_a_foreign_edit_of_what_is_ours_is_repaired(change: Any) -> None:
+    found = edited(change)
+    repair = route_change(CANARY, view(found), SPLIT)
+    assert paths(repair) == ("spec.to",)
+    repaired = merge(found, repair)
+    assert route_change(CANARY, view(repaired), SPLIT) == {}
+    assert carried_weights(CANARY, view(repaired)) == SPLIT
+
+
+@pytest.mark.parametrize(
+    ("edit", "repaired"),
+    [
+        ({"spec": {"targetRef": {"kind": "Dataplane", "labels": {"a": "b"}}}}, "spec.targetRef"),
+        ({"metadata": {"labels": {"kuma.io/mesh": None}}}, "metadata.labels[kuma.io/mesh]"),
+        ({"metadata": {"ownerReferences": [MESH_OWNER]}}, "metadata.ownerReferences"),
+    ],
+)
+def test_who_it_is_for_and_whose_it_is_are_repaired(edit: Json, repaired: str) -> None:
+    found = merge(route(), edit)
+    repair = route_change(CANARY, view(found), SPLIT)
+    assert all(path.startswith(repaired) for path in paths(repair))
+    whole = merge(found, repair)
+    assert route_change(CANARY, view(whole), SPLIT) == {}
+    assert MESH_OWNER in whole["metadata"]["ownerReferences"]
+    assert "kuma.io/policy-role" in whole["metadata"]["labels"]
+
+
+def test_a_port_that_was_renamed_leaves_no_second_split() -> None:
+    renamed = canary(service__portName="web")
+    found = route()
+    repaired = merge(found, route_change(renamed, view(found), SPLIT))
+    (entry,) = repaired["spec"]["to"]
+    assert entry["targetRef"]["sectionName"] == "web"
+
+
+OTHER_RULES = st.lists(st.sampled_from([HEADERS, {"matches": [], "default": {}}]), max_size=2)
+OTHER_ENTRIES = st.lists(
+    st.fixed_dictionaries(
+        {
+            "targetRef": st.fixed_dictionaries(
+                {"kind": st.just("MeshService"), "name": st.sampled_from(["other", "podinfo"])}
+            ),
+            "rules": OTHER_RULES,
+        }
+    ),
+    max_size=2,
+)
+
+
+@given(
+    before=OTHER_ENTRIES,
+    after=OTHER_ENTRIES,
+    rules=OTHER_RULES,
+    refs=st.lists(st.sampled_from(backends(route()["spec"]["to"][0])), max_size=3),
+    weights=WEIGHTS,
+)
+def test_whatever_was_done_to_it_one_patch_puts_it_right(
+    before: list[Json], after: list[Json], rules: list[Json], refs: list[Json], weights: Weights
+) -> None:
+    found = route()
+    ours = found["spec"]["to"][0]
+    rule(ours)["default"]["backendRefs"] = refs
+    ours["rules"] += rules
+    found["spec"]["to"] = [*before, ours, *after]
+    repaired = merge(found, route_change(CANARY, view(found), weights))
+    assert route_change(CANARY, view(repaired), weights) == {}
+    assert carried_weights(CANARY, view(repaired)) == weights
+    for foreign in [*before, *after]:
+        assert foreign in repaired["spec"]["to"]
+    for foreign in rules:
+        assert foreign in repaired["spec"]["to"][len(before)]["rules"]
+
+
+def test_whose_it_is() -> None:
+    assert belongs(CANARY, view(route()))
+    restored = merge(route(), {"metadata": {"ownerReferences": [MESH_OWNER]}})
+    assert belongs(CANARY, view(restored))
+    theirs = merge(restored, {"metadata": {"annotations": {"flagger.app/canary": None}}})
+    assert not belongs(CANARY, view(theirs))
+
+
+@pytest.mark.parametrize(
+    ("changes", "paths_named"),
+    [
+        ({}, []),
+        ({"service__appProtocol": "grpc"}, []),
+        ({"service__appProtocol": "tcp"}, ["spec.service.appProtocol"] * 3),
+        ({"service__canary": {}}, ["spec.service.appProtocol"]),
+        ({"service__headless": True}, ["spec.service.headless"]),
+    ],
+)
+def test_what_kuma_could_not_route_is_refused(changes: Json, paths_named: list[str]) -> None:
+    assert [problem.path for problem in declared_problems(canary(**changes))] == paths_named

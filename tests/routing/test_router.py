@@ -1,0 +1,276 @@
+"""Routers against a real HTTP API, in clusters of several kinds."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+import pytest
+
+from routing.api_server import ApiServer, merge
+from serinus.api.canary import Canary
+from serinus.cluster.kinds import CRDS, MESHES, MESHHTTPROUTES, MESHSERVICES, TRAFFICROUTES
+from serinus.rollout.effects import Weights
+from serinus.routing.kuma.dialect import MESH_HTTP_ROUTES, MESH_SERVICES, TRAFFIC_ROUTES, Dialect
+from serinus.routing.kuma.dialect import MESHES as MESH_CRD
+from serinus.routing.kuma.discovery import KumaCaches, discover
+from serinus.routing.kuma.router import KumaRouter
+from serinus.routing.router import Router, RoutingError
+from workload.guide import Json, canary
+
+FULL = Weights(100, 0)
+SPLIT = Weights(95, 5)
+
+
+def crd(name: str, reference: Json | None = None) -> Json:
+    target = {"properties": {"targetRef": {"properties": reference or {}}}}
+    to = {"properties": {"to": {"type": "array", "items": target}}}
+    schema = {"openAPIV3Schema": {"properties": {"spec": to}}}
+    return {
+        "metadata": {"name": name},
+        "spec": {"versions": [{"name": "v1alpha1", "served": True, "schema": schema}]},
+    }
+
+
+def mesh_service(name: str, protocol: str = "http") -> Json:
+    ports = [{"port": 9898, "name": "http", "appProtocol": protocol}]
+    return {"metadata": {"name": name, "namespace": "test"}, "spec": {"ports": ports}}
+
+
+ROUTE_ALL: Json = {
+    "mesh": "default",
+    "metadata": {"name": "route-all-default"},
+    "spec": {"destinations": [{"match": {"kuma.io/service": "*"}}]},
+}
+NAMED = {"kind": {}, "name": {}}
+LABELLED = {"kind": {}, "labels": {}}
+
+
+class Cluster:
+    """An API server with Kuma's kinds, and a router whose caches follow it."""
+
+    def __init__(self, server: ApiServer) -> None:
+        self.server = server
+        self.canary = canary()
+        self.router: KumaRouter
+        self.caches: KumaCaches
+
+    async def kuma(self, version: str, mode: str | None = None) -> None:
+        names = {
+            "1.8": [MESH_CRD, TRAFFIC_ROUTES],
+            "2.14": [MESH_CRD, TRAFFIC_ROUTES, MESH_HTTP_ROUTES, MESH_SERVICES],
+            "3.0": [MESH_CRD, MESH_HTTP_ROUTES, MESH_SERVICES],
+        }[version]
+        for name in names:
+            await self.server.put(CRDS, crd(name, LABELLED if version == "3.0" else NAMED))
+        spec = {"meshServices": {"mode": mode}} if mode else {}
+        await self.server.put(MESHES, {"metadata": {"name": "default"}, "spec": spec})
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["Cluster"]:
+        client = self.server.client
+        kinds = await discover(client)
+        self.caches = KumaCaches.of(client, kinds)
+        self.router = KumaRouter(client, kinds, self.caches)
+        caches = list(self.caches.all())
+        kept = [asyncio.create_task(cache.run()) for cache in caches]
+        try:
+            for cache in caches:
+                await cache.synced.wait()
+            yield self
+        finally:
+            for task in kept:
+                task.cancel()
+            await asyncio.gather(*kept, return_exceptions=True)
+
+    async def put(self, resource: Any, item: Json) -> None:
+        await self.seen(resource, await self.server.put(resource, item))
+
+    async def delete(self, resource: Any, name: str) -> None:
+        await self.server.client.delete(resource, None, name)
+        (cache,) = (cache for cache in self.caches.all() if cache.resource == resource)
+        assert await cache.reached(None, name, self.server.version, 10)
+
+    async def seen(self, resource: Any, item: Json) -> None:
+        meta = item["metadata"]
+        (cache,) = (cache for cache in self.caches.all() if cache.resource == resource)
+        assert await cache.reached(meta.get("namespace"), meta["name"], meta["resourceVersion"], 10)
+
+    async def carry(self, weights: Weights, of: Canary | None = None) -> int:
+        """Have the route carry the weights; how many writes that took."""
+        which = of or self.canary
+        before = len(self.server.writes)
+        for item in await self.router.reconcile(which, weights):
+            stored = self.server.get(item.resource, item.namespace, item.name)
+            assert stored is not None
+            await self.seen(item.resource, stored)
+        assert self.router.weights(which) == weights
+        assert self.router.drift(which) == ()
+        after = len(self.server.requests)
+        assert await self.router.reconcile(which, weights) == []
+        assert len(self.server.requests) == after, "no request when all is as it should be"
+        return len(self.server.writes) - before
+
+
+@pytest.fixture
+async def cluster() -> AsyncIterator[Cluster]:
+    async with ApiServer() as server:
+        yield Cluster(server)
+
+
+def in_namespace(namespace: str) -> Canary:
+    one = canary()
+    meta = msgspec.structs.replace(one.metadata, namespace=namespace, uid=f"uid-{namespace}")
+    return msgspec.structs.replace(one, metadata=meta)
+
+
+async def test_a_route_in_the_guides_world(cluster: Cluster) -> None:
+    await cluster.kuma("1.8")
+    async with cluster.running():
+        router: Router = cluster.router
+        assert router.problems(cluster.canary) == ()
+        assert router.weights(cluster.canary) is None
+        assert await cluster.carry(FULL) == 1
+        assert await cluster.carry(SPLIT) == 1
+        route = cluster.server.get(TRAFFICROUTES, None, "podinfo")
+        assert route is not None
+        await cluster.put(TRAFFICROUTES, merge(route, {"metadata": {"labels": {"a": "b"}}}))
+        assert await cluster.carry(SPLIT) == 0, "somebody's label is no reason to write"
+        await router.finalize(cluster.canary)
+        assert cluster.server.get(TRAFFICROUTES, None, "podinfo") is None
+
+
+async def test_a_route_of_flaggers_is_taken_over_with_its_weights(cluster: Cluster) -> None:
+    await cluster.kuma("1.8")
+    async with cluster.running():
+        await cluster.carry(SPLIT)
+        ours = cluster.server.get(TRAFFICROUTES, None, "podinfo")
+        unmarked = merge(ours, {"metadata": {"annotations": {"flagger.app/canary": None}}})
+        await cluster.put(TRAFFICROUTES, unmarked)
+        assert cluster.router.weights(cluster.canary) == SPLIT
+        assert await cluster.carry(SPLIT) == 1
+        assert "spec" not in cluster.server.writes[-1][2]
+
+
+async def test_one_name_in_two_namespaces(cluster: Cluster) -> None:
+    await cluster.kuma("1.8")
+    async with cluster.running():
+        other = in_namespace("prod")
+        await cluster.carry(SPLIT)
+        await cluster.carry(FULL, of=other)
+        assert cluster.server.get(TRAFFICROUTES, None, "podinfo-prod") is not None
+        assert cluster.router.weights(cluster.canary) == SPLIT
+        await cluster.router.finalize(cluster.canary)
+        assert cluster.server.get(TRAFFICROUTES, None, "podinfo-prod") is not None
+
+
+async def test_a_route_of_another_mesh_is_not_touched(cluster: Cluster) -> None:
+    await cluster.kuma("1.8")
+    async with cluster.running():
+        await cluster.carry(SPLIT)
+        route = cluster.server.get(TRAFFICROUTES, None, "podinfo")
+        assert route is not None
+        await cluster.put(TRAFFICROUTES, {**route, "mesh": "other"})
+        (problem,) = cluster.router.problems(cluster.canary)
+        assert problem.path == "metadata.annotations[kuma.io/mesh]"
+        assert "is of mesh other" in problem.message
+
+
+async def test_never_the_first_traffic_route_of_a_newer_mesh(cluster: Cluster) -> None:
+    await cluster.kuma("2.14")
+    async with cluster.running():
+        (problem,) = cluster.router.problems(cluster.canary)
+        assert "set spec.meshServices.mode" in problem.message
+        with pytest.raises(RoutingError, match=r"set spec\.meshServices\.mode"):
+            await cluster.router.reconcile(cluster.canary, FULL)
+        assert cluster.server.writes == []
+        await cluster.put(TRAFFICROUTES, ROUTE_ALL)
+        assert cluster.router.problems(cluster.canary) == ()
+        await cluster.carry(SPLIT)
+        # A canary's own route does not prove that the mesh lives by TrafficRoutes.
+        await cluster.delete(TRAFFICROUTES, "route-all-default")
+        assert cluster.router.problems(cluster.canary) != ()
+
+
+async def test_a_route_by_mesh_service_name(cluster: Cluster) -> None:
+    await cluster.kuma("2.14", "Exclusive")
+    async with cluster.running():
+        assert cluster.router.dialect(cluster.canary) is Dialect.MESH_SERVICE_NAME
+        assert await cluster.carry(FULL) == 1, "all to the primary waits for nothing"
+        with pytest.raises(RoutingError, match=r"MeshService podinfo\.test does not exist"):
+            await cluster.router.reconcile(cluster.canary, SPLIT)
+        await cluster.put(MESHSERVICES, mesh_service("podinfo"))
+        await cluster.put(MESHSERVICES, mesh_service("podinfo-primary"))
+        await cluster.put(MESHSERVICES, mesh_service("podinfo-canary", "tcp"))
+        with pytest.raises(RoutingError, match=r"podinfo-canary\.test .* as tcp"):
+            await cluster.router.reconcile(cluster.canary, SPLIT)
+        await cluster.put(MESHSERVICES, mesh_service("podinfo-canary"))
+        assert await cluster.carry(SPLIT) == 1
+        await cluster.router.finalize(cluster.canary)
+        assert cluster.server.get(MESHHTTPROUTES, "test", "podinfo") is None
+
+
+async def test_what_kumas_webhooks_write_is_no_drift(cluster: Cluster) -> None:
+    await cluster.kuma("2.14", "Exclusive")
+    mesh = {"apiVersion": "kuma.io/v1alpha1", "kind": "Mesh", "name": "default", "uid": "m"}
+
+    def admit(item: Json) -> Json:
+        owners = item["metadata"].get("ownerReferences", [])
+        more = [] if mesh in owners else [mesh]
+        labels = {"kuma.io/policy-role": "producer", "kuma.io/zone": "default"}
+        meta = {"labels": labels, "ownerReferences": [*owners, *more]}
+        return merge(item, {"metadata": meta})
+
+    cluster.server.admit = admit
+    async with cluster.running():
+        assert await cluster.carry(FULL) == 1
+        assert await cluster.carry(FULL) == 0
+
+
+async def test_a_write_that_came_too_late_is_made_anew(cluster: Cluster) -> None:
+    await cluster.kuma("2.14", "Exclusive")
+    for name in ("podinfo", "podinfo-primary", "podinfo-canary"):
+        await cluster.server.put(MESHSERVICES, mesh_service(name))
+    async with cluster.running():
+        await cluster.carry(FULL)
+    # The caches have stopped, so they show the route as it was before somebody added to it.
+    route = cluster.server.get(MESHHTTPROUTES, "test", "podinfo")
+    assert route is not None
+    extra = {
+        "targetRef": {"kind": "MeshService", "name": "other"},
+        "rules": [{"matches": [], "default": {}}],
+    }
+    spec = {**route["spec"], "to": [*route["spec"]["to"], extra]}
+    await cluster.server.put(MESHHTTPROUTES, {**route, "spec": spec})
+    await cluster.router.reconcile(cluster.canary, SPLIT)
+    after = cluster.server.get(MESHHTTPROUTES, "test", "podinfo")
+    assert after is not None
+    assert extra in after["spec"]["to"]
+    assert after["spec"]["to"][0]["rules"][0]["default"]["backendRefs"][1]["weight"] == 5
+
+
+async def test_somebody_elses_route_of_that_name_is_a_problem(cluster: Cluster) -> None:
+    await cluster.kuma("2.14", "Exclusive")
+    async with cluster.running():
+        theirs = {"metadata": {"name": "podinfo", "namespace": "test"}, "spec": {"to": []}}
+        await cluster.put(MESHHTTPROUTES, theirs)
+        (problem,) = cluster.router.problems(cluster.canary)
+        assert problem.path == "spec.service.name"
+        await cluster.router.finalize(cluster.canary)
+        assert cluster.server.get(MESHHTTPROUTES, "test", "podinfo") is not None
+
+
+async def test_kuma_3_is_recognised_and_refused(cluster: Cluster) -> None:
+    await cluster.kuma("3.0")
+    async with cluster.running():
+        (problem,) = cluster.router.problems(cluster.canary)
+        assert "Kuma 3" in problem.message
+
+
+async def test_a_cluster_without_kuma(cluster: Cluster) -> None:
+    async with cluster.running():
+        (problem,) = cluster.router.problems(cluster.canary)
+        assert "Kuma is not installed" in problem.message
+        assert cluster.router.weights(cluster.canary) is None
+        await cluster.router.finalize(cluster.canary)
