@@ -137,7 +137,7 @@ def parser() -> argparse.ArgumentParser:
             f"-{flag.name}",
             dest=flag.name,
             nargs="?" if flag.boolean else None,
-            const="true",
+            const="true" if flag.boolean else None,
             metavar="VALUE",
             help=f"{flag.help} (default {flag.default or 'empty'}; ${flag.variable})",
         )
