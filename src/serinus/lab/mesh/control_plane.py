@@ -249,31 +249,41 @@ class ControlPlane:
         }
         done = True
         for cache in self._made:
-            kind = cache.resource.kind
-            named = {
-                (obj["metadata"]["namespace"], obj["metadata"]["name"]): obj for obj in wanted[kind]
-            }
-            for (namespace, name), obj in named.items():
-                if cache.get(namespace, name) and self._written.get((kind, namespace, name)) == obj:
-                    continue
-                try:
-                    await ensure(self._client, cache.resource, obj)
-                    self._written[(kind, namespace, name)] = obj
-                except (ApiError, Unreachable) as error:
-                    done = False
-                    log.warning(
-                        "object not written",
-                        kind=kind,
-                        namespace=namespace,
-                        name=name,
-                        error=str(error),
-                    )
-            for namespace, name in cache.keys():
-                if (namespace, name) not in named:
-                    self._written.pop((kind, namespace, name), None)
-                    try:
-                        await remove(self._client, cache.resource, namespace, name)
-                    except (ApiError, Unreachable) as error:
-                        done = False
-                        log.warning("object not removed", kind=kind, name=name, error=str(error))
+            done &= await self._settle(cache, wanted[cache.resource.kind])
         return done
+
+    async def _settle(self, cache: Cache[Json], wanted: list[Json]) -> bool:
+        """Make the objects of one kind what they should be; whether that worked."""
+        resource, done = cache.resource, True
+        named = {(o["metadata"]["namespace"], o["metadata"]["name"]): o for o in wanted}
+        stale = [key for key in cache.keys() if key not in named and _is_ours(cache.get(*key))]  # noqa: SIM118
+        for namespace, name in [*named, *stale]:
+            key = (resource.kind, namespace, name)
+            obj = named.get((namespace, name))
+            if obj and cache.get(namespace, name) and self._written.get(key) == obj:
+                continue
+            try:
+                if obj:
+                    await ensure(self._client, resource, obj)
+                    self._written[key] = obj
+                else:
+                    self._written.pop(key, None)
+                    await remove(self._client, resource, namespace, name)
+            except (ApiError, Unreachable) as error:
+                done = False
+                log.warning(
+                    "the mesh could not write an object",
+                    kind=resource.kind,
+                    namespace=namespace,
+                    name=name,
+                    error=str(error),
+                )
+        return done
+
+
+def _is_ours(obj: Json | None) -> bool:
+    """Whether Kuma's controllers made it, and not a person."""
+    if obj is None:
+        return False
+    labels = obj["metadata"].get("labels") or {}
+    return obj["kind"] == "Dataplane" or labels.get("kuma.io/managed-by") == "k8s-controller"

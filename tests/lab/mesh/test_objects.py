@@ -1,0 +1,93 @@
+"""The objects that Kuma makes of Services and pods, and the labels of its metrics."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from lab.mesh.mesh_objects import mesh, podinfo_world
+
+from serinus.lab.mesh.model import World, observe
+from serinus.lab.mesh.objects import dataplane, mesh_services
+from serinus.lab.mesh.prometheus import Targets, labels, targets, write_config
+from serinus.lab.mesh.versions import V1_8, V2_14, KumaVersion
+
+OBSERVED = Path(__file__).parent / "observed"
+
+
+def world(version: KumaVersion = V2_14) -> World:
+    return observe(version, **podinfo_world(), meshes=[mesh(version.mesh_services)])
+
+
+def observed(name: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads((OBSERVED / name).read_text())
+    return [obj for obj in found if obj["metadata"]["namespace"] == "test"]
+
+
+def without_times(obj: dict[str, Any], *fields: str) -> dict[str, Any]:
+    meta = {k: v for k, v in obj["metadata"].items() if k not in ("generation", *fields)}
+    owners = [{**owner, "uid": ""} for owner in meta["ownerReferences"]]
+    return {**obj, "metadata": {**meta, "ownerReferences": owners}}
+
+
+def test_mesh_services() -> None:
+    """Left out: uids, generation, addresses; ``connected`` counts sidecars whose control plane
+    connection is up, which ours always is; the client's Service carries a label in our world."""
+    ours = {
+        o["metadata"]["name"]: o
+        for o in mesh_services(world())
+        if o["metadata"]["namespace"] == "test"
+    }
+    for theirs in observed("2.14.3-exclusive-meshservices.json"):
+        mine = without_times(ours[theirs["metadata"]["name"]])
+        for status in (mine["status"], theirs["status"]):
+            status["vips"] = []
+            status["dataplaneProxies"].pop("connected", None)
+        if theirs["metadata"]["name"] == "client":
+            mine["metadata"]["labels"].pop("app")
+        elif theirs["metadata"]["name"] == "podinfo":
+            assert mine["spec"]["identities"][1]["value"] == "podinfo_test_svc_9898"
+        assert mine == without_times(theirs)
+
+
+def test_dataplanes() -> None:
+    """Left out: uids, generation, and the IPv6 half of the redirection, which the lab has not."""
+    seen = world()
+    ours = {p.name: dataplane(seen, p, "") for p in seen.proxies if p.namespace == "test"}
+    for theirs in observed("2.14.3-exclusive-dataplanes.json"):
+        del theirs["spec"]["networking"]["transparentProxying"]["ipFamilyMode"]
+        assert without_times(ours[theirs["metadata"]["name"]]) == without_times(theirs)
+
+
+def test_metric_labels_of_2_14() -> None:
+    """Left out: ``service`` and an empty schema URL. The observed pod had no ServiceAccount, which
+    is when Kuma names the service; pods of the lab have one, and a ``kuma_workload``."""
+    text = (OBSERVED / "2.14.3-exclusive-canary-metrics.txt").read_text().splitlines()[-1]
+    theirs = dict(re.findall(r'([a-z0-9_]+)="([^"]*)"', text))
+    for name in ("service", "otel_scope_schema_url", "envoy_cluster_name"):
+        del theirs[name]
+    proxy = next(p for p in world().proxies if p.name == "podinfo-1")
+    ours = labels(V2_14, proxy)
+    assert {name: ours.pop(name) for name in ("pod", "namespace", "kuma_workload")} == {
+        "pod": "podinfo-1",
+        "namespace": "test",
+        "kuma_workload": "default",
+    }
+    assert ours == theirs
+
+
+def test_metric_labels_of_1_8_name_the_service() -> None:
+    found = {p.name: labels(V1_8, p) for p in world(V1_8).proxies}
+    assert found["podinfo-1"]["service"] == "podinfo-canary_test_svc_9898"
+    primary = found["podinfo-primary-1"]
+    assert primary["kuma_io_service"] == "podinfo-primary_test_svc_9898"
+    assert primary["kuma_io_services"] == (",podinfo-primary_test_svc_9898,podinfo_test_svc_9898,")
+
+
+def test_targets_are_rewritten_only_when_they_change(tmp_path: Path) -> None:
+    write_config(tmp_path)
+    file = Targets(tmp_path)
+    assert file.write(targets(world()))
+    assert not file.write(targets(world()))
+    found = json.loads((tmp_path / "sidecars.json").read_text())
+    assert ["127.10.0.2:5670"] in [one["targets"] for one in found]
