@@ -80,6 +80,8 @@ class ContainerWorker:
         self.id = ""
         self.readiness = Readiness()
         self.running: sandbox.Running | None = None
+        self.started_at = 0.0
+        """By the monotonic clock."""
         self.log: ContainerLog | None = None
         self.up = asyncio.Event()
         """Set once the container has passed its startup probe for the first time."""
@@ -126,7 +128,7 @@ class ContainerWorker:
         """Start, live, end: the exit status."""
         self.running = await self._start()
         self.id = f"serinus://{uuid.uuid4().hex}"
-        since = now_stamp()
+        since, self.started_at = now_stamp(), time.monotonic()
         self._enter(Active(since))
         self._pod.tell("Normal", "Started", f"Started container {self.spec.name}")
         watch = asyncio.create_task(self._watch(self.running))

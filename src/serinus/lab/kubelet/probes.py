@@ -19,7 +19,7 @@ from serinus.lab.kubelet.manifest import (
     Probe,
     TCPSocketAction,
 )
-from serinus.lab.kubelet.sandbox import Running, StartFailed
+from serinus.lab.kubelet.sandbox import Running, StartFailed, abandon
 
 OUTPUT_BYTES = 1024
 """How much of a failed exec probe's output goes into the event."""
@@ -70,8 +70,7 @@ async def _exec(target: Target, action: ExecAction) -> str | None:
     try:
         output, _ = await process.communicate()
     except asyncio.CancelledError:
-        process.kill()
-        await process.wait()
+        await abandon(process)
         raise
     if process.returncode == 0:
         return None

@@ -88,10 +88,7 @@ class Running:
 
     def program(self) -> int | None:
         """The process id of the container's own program, or None when it has ended."""
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            children = Path(f"/proc/{self.inner}/task/{self.inner}/children").read_text()
-            return int(children.split()[0])
-        return None
+        return next(iter(children(self.inner)), None)
 
     def terminate(self) -> None:
         """Ask the program to end (SIGTERM)."""
@@ -108,11 +105,6 @@ class Running:
             with contextlib.suppress(ProcessLookupError):
                 self.process.kill()
 
-    def enter_command(self, argv: Sequence[str]) -> list[str]:
-        """The command line that runs ``argv`` in the container, in its working directory."""
-        return [NSENTER, f"--target={self.inner}", "-m", "-p", "-n", "-i", "-u", "-w",
-                "--", *argv]  # fmt: skip
-
     async def enter(
         self,
         argv: Sequence[str],
@@ -122,13 +114,20 @@ class Running:
         stderr: int = subprocess.PIPE,
         terminal: bool = False,
     ) -> asyncio.subprocess.Process:
-        """Start another program in the container; raises `StartFailed`."""
+        """Start another program in the container, in its working directory.
+
+        ``terminal`` makes its standard input the program's controlling terminal. Raises
+        `StartFailed`.
+        """
         environment = dict(self.environment)
         if terminal:
             environment.setdefault("TERM", "xterm")
+            argv = ["setsid", "--ctty", "--wait", *argv]
+        enter = [NSENTER, f"--target={self.inner}", "-m", "-p", "-n", "-i", "-u", "-w", "--"]
         try:
             return await asyncio.create_subprocess_exec(
-                *self.enter_command(argv),
+                *enter,
+                *argv,
                 stdin=stdin,
                 stdout=stdout,
                 stderr=stderr,
@@ -137,6 +136,25 @@ class Running:
             )
         except OSError as error:
             raise StartFailed(f"cannot enter the container: {error}") from None
+
+
+async def abandon(process: asyncio.subprocess.Process) -> None:
+    """End a program that `Running.enter` started, whatever it is doing.
+
+    nsenter waits for the program in the container; killing nsenter alone would leave it there.
+    """
+    for pid in [*children(process.pid), process.pid]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    await process.wait()
+
+
+def children(pid: int) -> list[int]:
+    """The process ids of a process' children; none when it has ended."""
+    try:
+        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
 
 
 async def start(sandbox: Sandbox, stdout: int, stderr: int) -> Running:
