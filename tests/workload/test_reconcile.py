@@ -202,10 +202,6 @@ async def test_what_is_wrong_is_said(world: World) -> None:
     with pytest.raises(WorkloadError, match="it has component"):
         await reconcile_services(world.server.client, world.caches, world.canary)
 
-    daemons = {"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "podinfo"}
-    (problem,) = workload_problems(canary(targetRef=daemons), world.caches)
-    assert problem.path == "spec.targetRef.kind"
-
     reference = {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "name": "x"}
     await world.target(selector={"matchLabels": {"app": "podinfo"}})
     (problem,) = workload_problems(canary(autoscalerRef=reference), world.caches)

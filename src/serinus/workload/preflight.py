@@ -2,7 +2,6 @@
 
 from serinus.api.canary import Canary, Phase
 from serinus.api.problem import Problem
-from serinus.cluster.kinds import DEPLOYMENTS, HPAS
 from serinus.workload.autoscaler import target_hpa
 from serinus.workload.caches import WorkloadCaches
 from serinus.workload.errors import WorkloadError
@@ -28,14 +27,6 @@ def workload_problems(
     That the target does not exist is not among them: what to do then depends on the phase, so the
     rollout itself decides. An autoscaler that vanishes is no reason to freeze a rollout halfway.
     """
-    kind = canary.spec.target_ref.kind
-    if kind != DEPLOYMENTS.kind:
-        return (
-            Problem(
-                "spec.targetRef.kind",
-                f"{kind} targets cannot be rolled out yet; a Deployment can",
-            ),
-        )
     target = caches.deployments.get(canary.namespace, canary.target_name)
     if target is None:
         return ()
@@ -47,14 +38,7 @@ def workload_problems(
     except WorkloadError as error:
         found.append(Problem("spec.targetRef.name", str(error)))
     reference = canary.spec.autoscaler_ref
-    if reference is not None and reference.kind != HPAS.kind:
-        found.append(
-            Problem(
-                "spec.autoscalerRef.kind",
-                f"{reference.kind} cannot be followed yet; a {HPAS.kind} can",
-            )
-        )
-    elif (
+    if (
         reference is not None
         and canary.status.phase in _AT_REST
         and target_hpa(canary, caches) is None
@@ -62,7 +46,7 @@ def workload_problems(
         found.append(
             Problem(
                 "spec.autoscalerRef.name",
-                f"{HPAS.kind} {reference.name}.{canary.namespace} does not exist; "
+                f"{reference.kind} {reference.name}.{canary.namespace} does not exist; "
                 "create it, or remove autoscalerRef",
             )
         )

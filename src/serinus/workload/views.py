@@ -40,7 +40,6 @@ class Condition(Struct, frozen=True, rename="camel", gc=False):
     type: str
     status: str
     reason: str = ""
-    message: str = ""
     last_update_time: datetime | None = None
 
 
