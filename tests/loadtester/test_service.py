@@ -1,0 +1,218 @@
+"""The load tester over real HTTP, running real commands."""
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from serinus.loadtester.server import LoadTester
+from serinus.loadtester.settings import Settings
+
+
+@asynccontextmanager
+async def load_tester(settings: Settings | None = None) -> AsyncIterator[TestClient]:
+    async with TestClient(TestServer(LoadTester(settings or Settings()).application)) as client:
+        yield client
+
+
+async def ask(client: TestClient, namespace: str = "test", **metadata: str) -> tuple[int, str]:
+    body = {
+        "name": "podinfo",
+        "namespace": namespace,
+        "phase": "Progressing",
+        "checksum": "85d557f47b",
+        "metadata": metadata,
+    }
+    answer = await client.post("/", json=body)
+    return answer.status, await answer.text()
+
+
+async def metric(client: TestClient, name: str) -> float:
+    """A sample's value, 0 when there is none yet."""
+    text = await (await client.get("/metrics")).text()
+    found = re.search(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)
+    return float(found[1]) if found else 0.0
+
+
+async def until(client: TestClient, name: str, value: float) -> None:
+    """Wait until a metric has a value."""
+    while await metric(client, name) != value:  # noqa: ASYNC110
+        await asyncio.sleep(0.02)
+
+
+async def true(condition: Callable[[], bool]) -> None:
+    """Wait until what another process does shows."""
+    while not condition():  # noqa: ASYNC110
+        await asyncio.sleep(0.02)
+
+
+RUNNING = "serinus_loadtester_tasks_running"
+
+
+def ended(kind: str, result: str) -> str:
+    return f'serinus_loadtester_tasks_total{{result="{result}",type="{kind}"}}'
+
+
+@pytest.fixture
+async def target() -> AsyncIterator[tuple[str, list[str]]]:
+    """A server that counts what it is asked, and its address."""
+    asked: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(f"{request.method} {request.path}")
+        status = 500 if request.path == "/status/500" else 200
+        return web.json_response({"token": (await request.text())[:4]}, status=status)
+
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", answer)
+    async with TestServer(application) as server:
+        yield str(server.make_url("/")), asked
+
+
+async def test_the_guides_acceptance_test_passes(target: tuple[str, list[str]]) -> None:
+    url, asked = target
+    async with load_tester() as client:
+        command = f"curl -sd 'test' {url}token | grep token"
+        assert await ask(client, type="bash", cmd=command) == (200, "")
+        status, text = await ask(client, type="bash", cmd=command, returnCmdOutput="true")
+    assert (status, json.loads(text)) == (200, {"token": "test"})
+    assert asked == ["POST /token"] * 2
+
+
+async def test_a_failing_bash_command_is_answered_with_its_own_words() -> None:
+    async with load_tester() as client:
+        answer = await ask(client, type="bash", cmd="echo out; echo err >&2; exit 3")
+        assert answer == (
+            500,
+            "command echo out; echo err >&2; exit 3 failed: out\nerr: exit status 3",
+        )
+        assert await ask(client, type="bash", cmd="false") == (
+            500,
+            "command false failed: exit status 1",
+        )
+        assert await metric(client, ended("bash", "failed")) == 2
+
+
+async def test_cmd_is_answered_at_once_and_hey_runs(target: tuple[str, list[str]]) -> None:
+    url, asked = target
+    async with load_tester() as client:
+        assert await ask(client, cmd=f"hey -n 20 -c 2 {url}") == (202, "")
+        await until(client, ended("cmd", "succeeded"), 1)
+    assert asked == ["GET /"] * 20
+
+
+async def test_the_same_command_of_a_canary_runs_once_at_a_time(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    command = f"echo x >> {tmp_path}/runs; while [ ! -e {gate} ]; do sleep 0.02; done"
+    async with load_tester() as client:
+        for _ in range(3):
+            assert (await ask(client, cmd=command))[0] == 202
+        assert await metric(client, RUNNING) == 1
+        assert (await ask(client, "other", cmd=command))[0] == 202
+        assert await metric(client, RUNNING) == 2
+        gate.touch()
+        await until(client, ended("cmd", "succeeded"), 2)
+        assert (await ask(client, cmd=command))[0] == 202
+        await until(client, ended("cmd", "succeeded"), 3)
+    assert (tmp_path / "runs").read_text() == "x\n" * 3
+
+
+async def test_a_task_ends_at_its_timeout_with_all_that_it_started(tmp_path: Path) -> None:
+    command = f"sleep 1000 & echo $! > {tmp_path}/child; wait"
+    async with load_tester(Settings(timeout=0.5)) as client:
+        status, text = await ask(client, type="bash", cmd=command)
+    assert status == 500
+    assert text.endswith("killed: it ran longer than 0.5s")
+    await true(lambda: dead(tmp_path / "child"))
+
+
+async def test_tasks_end_with_the_service(tmp_path: Path) -> None:
+    child = tmp_path / "child"
+    async with load_tester() as client:
+        await ask(client, cmd=f"sleep 1000 & echo $! > {child}; wait")
+        await true(lambda: child.exists() and bool(child.read_text().strip()))
+    await true(lambda: dead(child))
+
+
+def dead(pid_file: Path) -> bool:
+    """Whether the process of that pid has ended (a zombie awaits only whoever adopted it)."""
+    try:
+        stat = (Path("/proc") / pid_file.read_text().strip() / "stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    return stat.rpartition(")")[2].split()[0] == "Z"
+
+
+async def test_what_a_command_says_is_bounded() -> None:
+    async with load_tester() as client:
+        status, text = await ask(
+            client, type="bash", cmd="head -c 1000000 /dev/zero | tr '\\0' x", returnCmdOutput="1"
+        )
+    assert status == 200
+    assert text == "x" * 65536 + "\n(934464 bytes more)"
+
+
+async def test_no_more_tasks_than_allowed(tmp_path: Path) -> None:
+    async with load_tester(Settings(tasks=1)) as client:
+        assert (await ask(client, cmd="sleep 1000"))[0] == 202
+        assert await ask(client, type="bash", cmd="true") == (
+            429,
+            "1 tasks run already (-max-tasks); try again later",
+        )
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (b"{", "the body is not a webhook's payload in JSON"),
+        (b"", "the body is not a webhook's payload in JSON"),
+        (b'{"metadata":{"cmd":1}}', "Expected `str`, got `int` - at `$.metadata[...]`"),
+        (b'{"name":"a","namespace":"b"}', "metadata not found in payload"),
+        (b'{"metadata":{}}', "metadata not found in payload"),
+        (b'{"metadata":{"type":"x","cmd":"true"}}', "unknown task type x"),
+        (b'{"metadata":{"type":"bash"}}', "metadata.cmd is empty"),
+        (b'{"metadata":{"type":"helm","cmd":"test a"}}', "task type helm is not supported"),
+        (b'{"metadata":{"type":"concord"}}', "task type concord is not supported"),
+    ],
+)
+async def test_requests_that_make_no_sense(body: bytes, text: str) -> None:
+    async with load_tester() as client:
+        answer = await client.post("/", data=body)
+        assert answer.status == 400
+        assert text in await answer.text()
+
+
+async def test_only_namespaces_that_match() -> None:
+    async with load_tester(Settings(namespaces=re.compile("^team-"))) as client:
+        assert await ask(client, "test", type="bash", cmd="true") == (403, "Forbidden")
+        assert await ask(client, "team-a", type="bash", cmd="true") == (200, "")
+
+
+async def test_health_and_unknown_paths() -> None:
+    async with load_tester() as client:
+        answer = await client.get("/healthz")
+        assert (answer.status, await answer.text()) == (200, "OK")
+        for path in ("/gate/open", "/rollback/check", "/nothing"):
+            assert (await client.post(path, json={"name": "a", "namespace": "b"})).status == 404
+
+
+async def test_a_caller_that_leaves_does_not_end_its_command(tmp_path: Path) -> None:
+    started, gate, done = (tmp_path / name for name in ("started", "gate", "done"))
+    command = f"touch {started}; while [ ! -e {gate} ]; do sleep 0.02; done; touch {done}"
+    async with load_tester() as client:
+        async with aiohttp.ClientSession() as session:
+            body: dict[str, Any] = {"metadata": {"type": "bash", "cmd": command}}
+            call = asyncio.create_task(session.post(client.make_url("/"), json=body))
+            await true(started.exists)
+            call.cancel()
+        gate.touch()
+        await until(client, ended("bash", "succeeded"), 1)
+    assert done.exists()
