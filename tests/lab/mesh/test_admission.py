@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lab.mesh.mesh_objects import Obj, form_a, form_b, form_c, mesh, trafficroute
 
+from lab.mesh.mesh_objects import Obj, form_a, form_b, form_c, mesh, trafficroute
 from serinus.lab.apiserver.patch.json_patch import json_patch
 from serinus.lab.mesh.crds import definitions
 from serinus.lab.mesh.defaults import policies

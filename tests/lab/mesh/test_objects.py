@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from lab.mesh.mesh_objects import mesh, podinfo_world
-
 from serinus.lab.mesh.model import World, observe
 from serinus.lab.mesh.objects import dataplane, mesh_services
 from serinus.lab.mesh.prometheus import Targets, labels, targets, write_config

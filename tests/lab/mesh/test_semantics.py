@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 from lab.mesh.mesh_objects import (
     ROUTE_ALL,
     Obj,
@@ -20,7 +21,6 @@ from lab.mesh.mesh_objects import (
     service,
     trafficroute,
 )
-
 from serinus.lab.mesh.model import World, observe
 from serinus.lab.mesh.proxy import resources
 from serinus.lab.mesh.routes_meshhttproute import CannotBuild

@@ -90,6 +90,37 @@ async def get(session: aiohttp.ClientSession, url: str = f"http://{APEX}:9898/")
         return await answer.text() if answer.status == 200 else f"status {answer.status}"
 
 
+class Callers:
+    """Four callers who never stop asking, and what they were answered."""
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self.counts: Counter[str] = Counter()
+        self._session = session
+        self._answered = asyncio.Condition()
+        self._done = False
+
+    async def __aenter__(self) -> "Callers":
+        self._tasks = [asyncio.create_task(self._call()) for _ in range(4)]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._done = True
+        await asyncio.gather(*self._tasks)
+
+    async def _call(self) -> None:
+        while not self._done:
+            answer = await get(self._session)
+            async with self._answered:
+                self.counts[answer] += 1
+                self._answered.notify_all()
+
+    async def answered(self, more: int) -> None:
+        """Wait for ``more`` answers."""
+        wanted = self.counts.total() + more
+        async with asyncio.timeout(20), self._answered:
+            await self._answered.wait_for(lambda: self.counts.total() >= wanted)
+
+
 @contextlib.asynccontextmanager
 async def scene(version: KumaVersion, directory: Path, routes: list[Obj]) -> AsyncIterator[Any]:
     async with application("primary") as primary, application("canary") as canary:
@@ -121,25 +152,12 @@ async def test_weights_change_without_a_failed_request(
     version: KumaVersion, tmp_path: Path
 ) -> None:
     async with scene(version, tmp_path, routes_of(version, 100, 0)) as (stage, session):
-        counts: Counter[str] = Counter()
-        done = asyncio.Event()
-
-        async def caller() -> None:
-            while not done.is_set():
-                counts[await get(session)] += 1
-
-        callers = [asyncio.create_task(caller()) for _ in range(4)]
-        for turn in range(1, 101):
-            canary = turn % 101
-            changed = stage.deliver(stage.world(routes_of(version, 100 - canary, canary)))
-            assert not any(name.startswith("lds") for name in changed["client"])
-            before = counts.total()
-            async with asyncio.timeout(20):
-                while counts.total() < before + 10:
-                    await asyncio.sleep(0)
-        done.set()
-        await asyncio.gather(*callers)
-        assert set(counts) == {"primary", "canary"}
+        async with Callers(session) as callers:
+            for canary in range(1, 101):
+                changed = stage.deliver(stage.world(routes_of(version, 100 - canary, canary)))
+                assert not any(name.startswith("lds") for name in changed["client"])
+                await callers.answered(10)
+        assert set(callers.counts) == {"primary", "canary"}
         stage.deliver(stage.world(routes_of(version, 50, 50)))
         await stage.until(session, {"primary", "canary"})
         split_counts = Counter([await get(session) for _ in range(400)])
@@ -158,23 +176,11 @@ async def test_weights_change_without_a_failed_request(
 async def test_clusters_come_before_the_routes_that_name_them(tmp_path: Path) -> None:
     """Between a route by names and one by tags every cluster of the split is another."""
     async with scene(V2_14, tmp_path, [form_b(50, 50)]) as (stage, session):
-        counts: Counter[str] = Counter()
-        done = asyncio.Event()
-
-        async def caller() -> None:
-            while not done.is_set():
-                counts[await get(session)] += 1
-
-        callers = [asyncio.create_task(caller()) for _ in range(4)]
-        for turn in range(60):
-            stage.deliver(stage.world([form_a(50, 50) if turn % 2 else form_b(50, 50)]))
-            before = counts.total()
-            async with asyncio.timeout(20):
-                while counts.total() < before + 10:
-                    await asyncio.sleep(0)
-        done.set()
-        await asyncio.gather(*callers)
-        assert set(counts) == {"primary", "canary"}
+        async with Callers(session) as callers:
+            for turn in range(60):
+                stage.deliver(stage.world([form_a(50, 50) if turn % 2 else form_b(50, 50)]))
+                await callers.answered(10)
+        assert set(callers.counts) == {"primary", "canary"}
 
 
 async def test_a_pod_that_is_no_longer_ready_gets_no_more_requests(tmp_path: Path) -> None:
