@@ -13,7 +13,6 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
-import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -218,6 +217,8 @@ def _issue(
 
 def write_kubeconfig(path: Path, lab: str, server: str, ca: Path, token: str) -> None:
     """A kubeconfig for its owner's eyes only, complete in itself."""
+    import yaml  # here, for the API server's process needs the rest of this module only
+
     name = f"serinus-lab-{lab}"
     authority = base64.b64encode(ca.read_bytes()).decode()
     content = {

@@ -8,13 +8,13 @@
 import argparse
 import asyncio
 import gc
+import logging
 import signal
 import socket
 import ssl
 from pathlib import Path
 from typing import Final
 
-import structlog
 from aiohttp import web
 
 from serinus.lab import pki
@@ -29,7 +29,7 @@ from serinus.lab.apiserver.server import Server
 from serinus.lab.apiserver.store import Store
 from serinus.lab.paths import LabPaths
 
-log = structlog.get_logger()
+log = logging.getLogger(__name__)
 
 IP_FREEBIND: Final = 15
 """Linux: bind to an address before it is there. Not in Python's socket module."""
@@ -103,7 +103,7 @@ async def serve(paths: LabPaths, listeners: list[socket.socket]) -> None:
     expiry = asyncio.create_task(_expire_events(api))
     gc.collect()
     gc.freeze()
-    log.info("serving", addresses=[listener.getsockname() for listener in listeners])
+    log.info("serving on %s", [listener.getsockname() for listener in listeners])
     await stop.wait()
     expiry.cancel()
     await web_server.shutdown(_STOP_SECONDS)
@@ -122,6 +122,7 @@ async def _expire_events(api: Api) -> None:
 
 def main() -> None:
     arguments = _arguments()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     listeners = [socket.socket(fileno=number) for number in arguments.fd]
     listeners += [_listen(where) for where in arguments.listen]
     asyncio.run(serve(LabPaths(arguments.root), listeners))

@@ -1,9 +1,9 @@
 """From an HTTP request to the handler that answers it."""
 
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-import structlog
 from aiohttp import web
 
 from serinus.lab.apiserver import discovery, errors, proxy, requests
@@ -27,7 +27,7 @@ from serinus.lab.apiserver.rest.call import Api, Call
 from serinus.lab.apiserver.schema import openapi
 from serinus.lab.apiserver.schema.registry import Kind
 
-log = structlog.get_logger()
+log = logging.getLogger(__name__)
 
 Handler = Callable[[Api, Call, Kind], Awaitable[web.StreamResponse]]
 
@@ -91,7 +91,7 @@ class Server:
         except (ConnectionError, web.HTTPException):
             raise
         except Exception as error:
-            log.exception("request failed", method=request.method, path=request.path)
+            log.exception("%s %s failed", request.method, request.path)
             refusal = errors.internal(f"{type(error).__name__}: {error}")
             return call.plain(refusal.status(), refusal.code)
 

@@ -95,17 +95,18 @@ def _delete(api: Api, kind: Kind, entry: Entry, live: Obj, options: DeleteOption
     grace = _grace(kind, live, options)
     begun = "deletionTimestamp" in metadata
     _set_policy(live, options.policy())
+    if not grace and not _is_held(live):
+        api.store.remove(where, writing.stored(kind, live))
+        strategy.removed(api, kind, live)
+        return live
     shorter = grace < metadata.get("deletionGracePeriodSeconds", 0)
     if not begun or shorter:
         generation = metadata.get("generation")
         lifecycle.mark_deleted(live, grace)
         if begun and generation is not None:
             metadata["generation"] = generation
-    _terminating(kind, live)
-    if lifecycle.is_gone(kind, live):
-        api.store.remove(where, writing.stored(kind, live))
-        strategy.removed(api, kind, live)
-        return live
+    if (kind.group, kind.plural) == ("", "namespaces"):
+        live.setdefault("status", {})["phase"] = "Terminating"
     if live == decode(kind, entry):
         return entry
     made = api.store.put(where, writing.stored(kind, live))
@@ -144,6 +145,9 @@ def _set_policy(live: Obj, policy: str | None) -> None:
         metadata["finalizers"] = kept
 
 
-def _terminating(kind: Kind, live: Obj) -> None:
-    if (kind.group, kind.plural) == ("", "namespaces"):
-        live.setdefault("status", {})["phase"] = "Terminating"
+def _is_held(live: Obj) -> bool:
+    """Whether someone must let go first: finalizers, or the namespace controller."""
+    spec = live.get("spec") or {}
+    return bool(live["metadata"].get("finalizers")) or (
+        live["kind"] == "Namespace" and bool(spec.get("finalizers"))
+    )

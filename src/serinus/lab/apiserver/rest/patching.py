@@ -109,7 +109,7 @@ async def _apply(
         raise errors.bad_request("an apply patch must be an object")
     body.check_kind(kind, applied)
     applied = body.clean(call, kind, applied, [], options.field_validation)
-    transform = _applying(target, applied, options)
+    transform = _applying(target, _writable(target, applied), options)
     namespace = target.namespace if kind.namespaced else ""
     if target.subresource or api.store.get(resource(kind), namespace, target.name):
         made = await update_object(api, call, target, transform, options, tracked=True)
@@ -118,6 +118,16 @@ async def _apply(
     if isinstance(made, Entry):
         return call.entry(kind, made, HTTPStatus.CREATED)
     return call.object(kind, made, HTTPStatus.CREATED)
+
+
+def _writable(target: Target, applied: Obj) -> Obj:
+    """What an apply at this address can own: the status has an address of its own."""
+    if target.subresource:
+        kept = {"apiVersion", "kind", "metadata", target.subresource}
+        return {name: value for name, value in applied.items() if name in kept}
+    if "status" in target.kind.subresources:
+        return {name: value for name, value in applied.items() if name != "status"}
+    return applied
 
 
 def _applying(

@@ -6,7 +6,7 @@ from typing import Any
 
 from serinus.lab.apiserver import errors
 from serinus.lab.apiserver.admission import Operation
-from serinus.lab.apiserver.patch.managers import track_update
+from serinus.lab.apiserver.patch.apply import track_update
 from serinus.lab.apiserver.representation import Obj
 from serinus.lab.apiserver.requests import WriteOptions
 from serinus.lab.apiserver.rest.call import Api, Call
@@ -64,7 +64,7 @@ def check_metadata(target: Target, obj: Obj) -> None:
 def normalise(kind: Kind, obj: Obj) -> None:
     """Empty labels, annotations, finalizers and owners are left out, as Kubernetes does."""
     metadata = obj["metadata"]
-    for name in ("labels", "annotations", "finalizers", "ownerReferences", "managedFields"):
+    for name in ("labels", "annotations", "finalizers", "ownerReferences"):
         if name in metadata and not metadata[name]:
             del metadata[name]
     apply_defaults(kind, obj)
@@ -97,7 +97,10 @@ def stored(kind: Kind, obj: Obj) -> Obj:
     """``obj`` in the version that is stored."""
     if kind.gvk == kind.storage:
         return obj
-    return convert(obj, kind.storage)
+    try:
+        return convert(obj, kind.storage)
+    except ValueError as error:
+        raise errors.bad_request(str(error)) from error
 
 
 async def admit_changed(
