@@ -2,7 +2,7 @@
 
 Each pod is a network namespace on a bridge with the kubelet's own iptables rules, an application
 (Python's HTTP server, answering with the pod's name) and an Envoy on the mesh's own files.
-Prints what was seen, as JSON.
+Writes what was seen to stdout, as JSON.
 """
 
 import json
@@ -164,4 +164,4 @@ def main(version: str, directory: Path) -> dict[str, Any]:
 
 if __name__ == "__main__":
     os.environ["PATH"] += ":/usr/sbin:/sbin"
-    print(json.dumps(main(sys.argv[1], Path(sys.argv[2]))))
+    sys.stdout.write(json.dumps(main(sys.argv[1], Path(sys.argv[2]))))
