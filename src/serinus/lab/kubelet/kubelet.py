@@ -135,6 +135,7 @@ class Kubelet:
                 group.create_task(cache.run())
             group.create_task(self.events.run())
             group.create_task(self.services.run())
+            await self.services.add_node()
             await register(self.client)
             for cache in (self._config_maps, self._secrets, self._services, self._slices):
                 await cache.synced.wait()

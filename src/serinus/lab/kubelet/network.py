@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from serinus.lab.addresses import BRIDGE, NODE_IP, POD_NETWORK
+from serinus.lab.addresses import BRIDGE, NODE_IP, POD_NETWORK, SERVICE_NETWORK
 from serinus.lab.kubelet.process import run
 
 NETNS_DIR = "/run/netns"
@@ -53,30 +53,34 @@ class AddressPool:
 
 @dataclass(frozen=True, slots=True)
 class PodNetwork:
-    """A pod's network namespace; ``namespace`` is its name for ``ip netns``."""
+    """A network namespace: its name, its address, and the file that leads into it."""
 
     namespace: str
     address: IPv4Address
+    path: str
 
-    @property
-    def path(self) -> str:
-        """The file that holds the namespace open."""
-        return f"{NETNS_DIR}/{self.namespace}"
+
+NODE = PodNetwork("node", NODE_IP, "/proc/self/ns/net")
+"""The node's own: that of this process."""
 
 
 async def set_up_node() -> None:
-    """Make the lab's bridge and let pods send to each other through it."""
+    """Make the lab's bridge, through which pods and the node send to each other."""
     batch = f"""link set lo up
 link add {BRIDGE} type bridge
 addr add {NODE_IP}/{_PREFIX} dev {BRIDGE}
 link set {BRIDGE} up
+route add {SERVICE_NETWORK} dev {BRIDGE}
 """
+    # The route is for the node's own connections to Services: without one they would fail before
+    # iptables could send them to a pod.
     await run(["ip", "-batch", "-"], given=batch)
 
 
 async def create(uid: str, address: IPv4Address) -> PodNetwork:
     """Make the network of the pod ``uid``."""
-    network = PodNetwork(f"pod-{uid}", address)
+    name = f"pod-{uid}"
+    network = PodNetwork(name, address, f"{NETNS_DIR}/{name}")
     # An interface's name has at most 15 characters; the address is unique and short.
     outer = f"veth{int(address) & 0xFFFF:x}"
     await run(

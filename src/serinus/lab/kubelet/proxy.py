@@ -21,7 +21,7 @@ from serinus.lab.addresses import (
     NODE_IP,
 )
 from serinus.lab.kubelet.manifest import EndpointSlice, Pod, Service
-from serinus.lab.kubelet.network import PodNetwork
+from serinus.lab.kubelet.network import NODE, PodNetwork
 from serinus.lab.kubelet.process import CommandFailed, run
 
 ENVOY_MARK = "0x6b"
@@ -164,8 +164,15 @@ class ServiceProxy:
 
     async def add(self, pod: Pod, where: PodNetwork) -> None:
         """Set a new pod's rules up; its containers start after that."""
+        await self._add(Redirection.of(pod.metadata.annotations), where)
+
+    async def add_node(self) -> None:
+        """Let the node itself reach Services too."""
+        await self._add(None, NODE)
+
+    async def _add(self, redirection: Redirection | None, where: PodNetwork) -> None:
         rules = self._rules
-        await restore(where, base_rules(Redirection.of(pod.metadata.annotations)) + rules)
+        await restore(where, base_rules(redirection) + rules)
         self._loaded[where] = rules
         self._changed.set()
 

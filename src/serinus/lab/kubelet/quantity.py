@@ -24,7 +24,7 @@ def parse_quantity(text: str) -> float:
     """The quantity as a number in its base unit (cores, bytes); raises ValueError."""
     number = text.rstrip("numkMGTPEKi")
     suffix = text[len(number) :]
-    if suffix not in _SUFFIXES:
+    if suffix not in _SUFFIXES or number != number.strip():
         # An exponent such as 1e3 ends in a digit, so its "e" never lands here.
         raise ValueError(f"not a quantity: {text!r} (such as 100m, 64Mi or 2)")
     try:
