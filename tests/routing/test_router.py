@@ -198,12 +198,12 @@ async def test_a_route_by_mesh_service_name(cluster: Cluster) -> None:
     async with cluster.running():
         assert cluster.router.dialect(cluster.canary) is Dialect.MESH_SERVICE_NAME
         assert await cluster.carry(FULL) == 1, "all to the primary waits for nothing"
-        with pytest.raises(RoutingError, match=r"MeshService podinfo\.test does not exist"):
+        with pytest.raises(RoutingError, match=r"there is no MeshService podinfo\.test, "):
             await cluster.router.reconcile(cluster.canary, SPLIT)
         await cluster.put(MESHSERVICES, mesh_service("podinfo"))
         await cluster.put(MESHSERVICES, mesh_service("podinfo-primary"))
         await cluster.put(MESHSERVICES, mesh_service("podinfo-canary", "tcp"))
-        with pytest.raises(RoutingError, match=r"podinfo-canary\.test .* as tcp"):
+        with pytest.raises(RoutingError, match=r"podinfo-canary\.test has port 9898 as tcp"):
             await cluster.router.reconcile(cluster.canary, SPLIT)
         await cluster.put(MESHSERVICES, mesh_service("podinfo-canary"))
         assert await cluster.carry(SPLIT) == 1

@@ -46,25 +46,31 @@ def declared_problems(canary: Canary) -> tuple[Problem, ...]:
 def live_problems(canary: Canary, mesh_services: Cache[MeshServiceView]) -> tuple[Problem, ...]:
     """What Kuma has not (yet) made of the canary's Services. It takes about a second."""
     found: list[Problem] = []
+    missing: list[str] = []
     port = canary.spec.service.port
     for name in (canary.apex_name, canary.primary_service, canary.canary_service):
-        where = f"MeshService {name}.{canary.namespace}"
+        where = f"{name}.{canary.namespace}"
         view = mesh_services.get(canary.namespace, name)
         if view is None:
-            message = (
-                f"{where} does not exist; Kuma makes one for each Service of a namespace with "
-                "the label kuma.io/sidecar-injection: enabled"
-            )
-            found.append(Problem("metadata.namespace", message))
+            missing.append(where)
             continue
         protocols = [entry.app_protocol for entry in view.spec.ports if entry.port == port]
         if not protocols:
-            message = f"{where} spec.ports has no port {port}; name a port that the Service has"
+            message = (
+                f"MeshService {where} has no port {port} in its spec.ports; "
+                "name a port that the Service has"
+            )
             found.append(Problem("spec.service.port", message))
         elif protocols[0] not in HTTP:
             message = (
-                f"{where} spec.ports has port {port} as {protocols[0]}, which a MeshHTTPRoute "
-                "does not route; set spec.service.appProtocol: http"
+                f"MeshService {where} has port {port} as {protocols[0]} in its spec.ports, which "
+                "a MeshHTTPRoute does not route; set spec.service.appProtocol: http"
             )
             found.append(Problem("spec.service.appProtocol", message))
+    if missing:
+        message = (
+            f"there is no MeshService {', '.join(missing)}; Kuma makes one for each Service of a "
+            "namespace with the label kuma.io/sidecar-injection: enabled"
+        )
+        found.append(Problem("metadata.namespace", message))
     return tuple(found)
