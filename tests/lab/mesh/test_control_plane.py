@@ -90,6 +90,7 @@ async def get(client: Client, resource: Any, namespace: str | None, name: str) -
 async def make_podinfo(client: Client, note: Obj) -> dict[str, str]:
     """A namespace with client, primary and canary; their uids by name."""
     await client.create(kinds.NAMESPACES, None, {"metadata": {"name": "test", **note}})
+    await client.create(kinds.SERVICEACCOUNTS, "test", {"metadata": {"name": "default"}})
     for name, ip, app in (
         ("podinfo", "10.96.0.10", "podinfo-primary"),
         ("podinfo-primary", "10.96.0.11", "podinfo-primary"),

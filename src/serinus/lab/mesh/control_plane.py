@@ -15,7 +15,7 @@ import msgspec
 import structlog
 
 from serinus.cluster import kinds
-from serinus.cluster.cache import Cache, Change, all_synced
+from serinus.cluster.cache import Cache, Change
 from serinus.cluster.client import Client
 from serinus.cluster.errors import ApiError, Unreachable
 from serinus.cluster.events import EventRecorder, ObjectRef
@@ -145,8 +145,12 @@ class ControlPlane:
         mesh = await create_once(self._client, kinds.MESHES, defaults.mesh(self._version))
         if mesh:
             await self._meshes.reached(None, mesh.name, mesh.resource_version, SYNC)
-        if not await all_synced(self._sources, SYNC):  # type: ignore[arg-type]
-            raise Unreachable("the mesh's caches did not fill: is the API server there?")
+        try:
+            async with asyncio.timeout(SYNC):
+                for cache in self._sources:
+                    await cache.synced.wait()
+        except TimeoutError:
+            raise Unreachable(f"the mesh could not read the cluster within {SYNC:g} s") from None
         for obj in [
             *defaults.policies(self._version),
             *prometheus.manifests(self._paths.prometheus),

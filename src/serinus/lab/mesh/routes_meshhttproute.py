@@ -12,6 +12,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from serinus.lab.mesh import envoy, matches, names
 from serinus.lab.mesh.destinations import Destination
@@ -30,7 +31,7 @@ class Rule:
     """What all policies together say about one set of matches."""
 
     matches: Sequence[Obj]
-    conf: Mapping[str, object]
+    conf: Mapping[str, Any]
     origin: Obj | None
     """The strongest policy that spoke; None for the route to the destination itself."""
 
@@ -110,7 +111,7 @@ def _routes(
 ) -> list[tuple[tuple[int, int, bool, int, int], Json]]:
     conf = rule.conf
     refs = conf.get("backendRefs")
-    clusters = _clusters(world, destination, rule.origin, refs)  # type: ignore[arg-type]
+    clusters = _clusters(world, destination, rule.origin, refs)
     if not clusters:
         return []
     mirrors: list[Backend] = []
@@ -126,7 +127,7 @@ def _routes(
         mirrors.append(backend)
         return backend.name
 
-    on_route, on_action = matches.filter_fields(conf.get("filters") or (), mirror)  # type: ignore[arg-type]
+    on_route, on_action = matches.filter_fields(conf.get("filters") or (), mirror)
     used += [backend for backend, _ in clusters] + mirrors
     action = envoy.outbound_action([(backend.name, weight) for backend, weight in clusters])
     name = _name(destination, rule)
