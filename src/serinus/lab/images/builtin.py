@@ -102,7 +102,10 @@ def prometheus(_tag: str) -> Image:
 def kuma_dp(_tag: str) -> Image:
     """A real Envoy, started as Kuma's data plane proxy would start it."""
     return Image(
-        entrypoint=("kuma-dp",), tools={"kuma-dp": KUMA_DP.replace("@ENVOY@", envoy_binary())}
+        entrypoint=("kuma-dp",),
+        tools={"kuma-dp": KUMA_DP.replace("@ENVOY@", envoy_binary())},
+        # Setting the mark on its sockets, by which the redirection knows them, needs this.
+        capabilities=("CAP_NET_ADMIN",),
     )
 
 

@@ -13,6 +13,7 @@ class Image:
     replaces both, its ``args`` replaces ``cmd``. ``tools`` are shell scripts by name: they lie in
     ``workdir``, which is also first on PATH, so that both ``./podinfo`` and ``podcli`` of a
     manifest find them. ``env`` is there unless the container sets the same names.
+    ``capabilities`` are Linux capabilities beyond what containers usually have.
     """
 
     entrypoint: tuple[str, ...]
@@ -20,6 +21,7 @@ class Image:
     tools: Mapping[str, str] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict)
     workdir: str = "/home/app"
+    capabilities: tuple[str, ...] = ()
 
     def argv(self, command: Sequence[str], args: Sequence[str]) -> list[str]:
         """What a container of this image runs, given its (expanded) ``command`` and ``args``."""

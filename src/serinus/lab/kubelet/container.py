@@ -218,6 +218,7 @@ class ContainerWorker:
                 *script_mounts(tools, image.workdir, list(image.tools)),
                 *pod.volumes.mounts(spec, values),
             ],
+            capabilities=image.capabilities,
             read_only_root=bool(spec.security_context.read_only_root_filesystem),
         )
 

@@ -24,6 +24,10 @@ from serinus.lab.kubelet.sandbox import Running, StartFailed, abandon
 OUTPUT_BYTES = 1024
 """How much of a failed exec probe's output goes into the event."""
 
+FIRST_SECONDS = 0.15
+"""Before the first probe of a container that asks for no delay: most programs need as much to
+listen, and a probe that fails at once would only be noise among the pod's events."""
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -120,7 +124,7 @@ async def probing(
     ``passed`` and ``failed`` are called whenever a threshold is reached, ``missed`` with the
     reason at each single failure.
     """
-    await asyncio.sleep(probe.initial_delay_seconds)
+    await asyncio.sleep(probe.initial_delay_seconds or FIRST_SECONDS)
     loop = asyncio.get_running_loop()
     successes = failures = 0
     due = loop.time()

@@ -22,6 +22,16 @@ from serinus.lab.kubelet.rootfs import Mount, mount_arguments, root_arguments
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
+CAPABILITIES = tuple(
+    f"CAP_{name}"
+    for name in (
+        *("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE"),
+        *("NET_RAW", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT", "AUDIT_WRITE"),
+    )
+)
+"""What container runtimes leave to root in a container. With more, a pod could unmount what hides
+the lab's keys from it."""
+
 # A container's own PATH decides about its programs, not about these two.
 NSENTER = shutil.which("nsenter") or "nsenter"
 BWRAP = shutil.which("bwrap") or "bwrap"
@@ -42,7 +52,8 @@ class _Info(msgspec.Struct, rename="kebab"):
 class Sandbox:
     """What a container's process is started with.
 
-    ``environment`` is all of it; nothing is inherited.
+    ``environment`` is all of it; nothing is inherited. ``capabilities`` come on top of those that
+    every container has.
     """
 
     argv: Sequence[str]
@@ -52,6 +63,7 @@ class Sandbox:
     workdir: str
     mounts: Sequence[Mount] = ()
     read_only_root: bool = False
+    capabilities: Sequence[str] = ()
 
     def command(self, info_fd: int, arguments_fd: int) -> list[str]:
         """The command line; bubblewrap's many arguments come by a file, out of ``ps``' way."""
@@ -63,7 +75,9 @@ class Sandbox:
         arguments = [*root_arguments(), *mount_arguments(self.mounts, self.workdir)]
         if self.read_only_root:
             arguments += ["--remount-ro", "/"]
-        arguments += ["--unshare-pid", "--unshare-uts", "--unshare-ipc"]
+        arguments += ["--unshare-pid", "--unshare-uts", "--unshare-ipc", "--cap-drop", "ALL"]
+        for capability in (*CAPABILITIES, *self.capabilities):
+            arguments += ["--cap-add", capability]
         arguments += ["--hostname", self.hostname, "--chdir", self.workdir]
         return [*arguments, "--new-session", "--die-with-parent"]
 
