@@ -24,9 +24,7 @@ from serinus.lab import pki
 from serinus.lab.apiserver.access.tokens import write_tokens
 from serinus.lab.paths import LabPaths
 
-KUBECTL = os.environ.get(
-    "SERINUS_TEST_KUBECTL", str(Path(sys.executable).with_name("kubectl"))
-)
+KUBECTL = os.environ.get("SERINUS_TEST_KUBECTL", str(Path(sys.executable).with_name("kubectl")))
 
 
 @dataclass
@@ -58,8 +56,10 @@ class ApiServer:
         self.port = listener.getsockname()[1]
         log = (self.paths.root / "log").open("ab")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "serinus.lab.apiserver"]
-            + ["--root", str(self.paths.root), "--fd", str(listener.fileno())],
+            [
+                *(sys.executable, "-m", "serinus.lab.apiserver"),
+                *("--root", str(self.paths.root), "--fd", str(listener.fileno())),
+            ],
             pass_fds=[listener.fileno()],
             stderr=log,
         )
@@ -95,7 +95,9 @@ class ApiServer:
     ) -> Answer:
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=30, context=context)
+        connection = http.client.HTTPSConnection(
+            "127.0.0.1", self.port, timeout=30, context=context
+        )
         sent = {"Authorization": f"Bearer {user}-token", "Content-Type": "application/json"}
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
         content = body if isinstance(body, bytes | None) else json.dumps(body).encode()
@@ -156,7 +158,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
 def namespace(server: ApiServer, request: pytest.FixtureRequest) -> str:
     """A namespace of the test's own, with its ServiceAccount (a controller makes it in the lab)."""
     name = request.node.name.replace("_", "-").replace("[", "-").replace("]", "")[:60].lower()
-    for path, kind in (("/api/v1/namespaces", "Namespace"), (f"/api/v1/namespaces/{name}/serviceaccounts", "ServiceAccount")):
+    for path, kind in (
+        ("/api/v1/namespaces", "Namespace"),
+        (f"/api/v1/namespaces/{name}/serviceaccounts", "ServiceAccount"),
+    ):
         obj = {"apiVersion": "v1", "kind": kind, "metadata": {}}
         obj["metadata"] = {"name": name if kind == "Namespace" else "default"}
         assert server.request("POST", path, obj).status == 201

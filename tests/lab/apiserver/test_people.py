@@ -201,16 +201,14 @@ def test_ask_about_the_server(server: Any) -> None:
     assert "FIELD: replicas <integer>" in explained
     assert "autoscaling/v2" in server.kubectl("api-versions")
     unknown = server.kubectl("get", "unicorns", fails=True)
-    assert unknown == "error: the server doesn't have a resource type \"unicorns\"\n"
+    assert unknown == 'error: the server doesn\'t have a resource type "unicorns"\n'
 
 
 def test_strict_by_default(server: Any, namespace: str) -> None:
     wrong = DEPLOYMENT.replace("spec:\n  selector", "spec:\n  replica: 3\n  selector")
     said = server.kubectl("apply", "-n", namespace, "-f", "-", stdin=wrong, fails=True)
     assert 'strict decoding error: unknown field "spec.replica"' in said
-    warned = server.kubectl(
-        *("apply", "-n", namespace, "--validate=warn", "-f", "-"), stdin=wrong
-    )
+    warned = server.kubectl(*("apply", "-n", namespace, "--validate=warn", "-f", "-"), stdin=wrong)
     assert 'Warning: unknown field "spec.replica"' in warned
     assert "replica" not in server.get("-n", namespace, "deployment", "app")["spec"]
 
@@ -220,7 +218,12 @@ def test_events(server: Any, namespace: str) -> None:
         "apiVersion": "v1",
         "kind": "Event",
         "metadata": {"generateName": "e-", "namespace": namespace},
-        "involvedObject": {"kind": "Deployment", "name": "app", "namespace": namespace},
+        "involvedObject": {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "name": "app",
+            "namespace": namespace,
+        },
         "type": "Warning",
         "reason": "Broken",
         "message": "it broke",

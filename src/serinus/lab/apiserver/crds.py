@@ -30,7 +30,9 @@ def accept(api: Api, crd: Obj, live: Obj | None = None) -> None:
     if live is None or not status.get("conditions"):
         status["conditions"] = [
             _condition("NamesAccepted", "NoConflicts", "no conflicts found"),
-            _condition("Established", "InitialNamesAccepted", "the initial names have been accepted"),
+            _condition(
+                "Established", "InitialNamesAccepted", "the initial names have been accepted"
+            ),
         ]
     crd["status"] = status
     api.registry.add_crd(crd)

@@ -43,7 +43,9 @@ def _groups(api: Api) -> list[tuple[str, tuple[str, ...]]]:
         name = item[0]
         return (_GROUP_ORDER.index(name) if name in _GROUP_ORDER else len(_GROUP_ORDER), name)
 
-    return sorted(((name, found) for name, found in api.registry.groups().items() if name), key=order)
+    return sorted(
+        ((name, found) for name, found in api.registry.groups().items() if name), key=order
+    )
 
 
 def group_list(api: Api) -> Obj:

@@ -4,9 +4,10 @@ kubectl and operators match on ``reason`` and ``code``, people read ``message``.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any
+
+from serinus.lab.apiserver.schema.field_errors import FieldError
 
 
 class ApiError(Exception):
@@ -34,26 +35,6 @@ class ApiError(Exception):
             status["details"] = self.details
         status["code"] = self.code
         return status
-
-
-class Cause(Protocol):
-    """One wrong field, as validation reports it."""
-
-    @property
-    def field(self) -> str: ...
-    @property
-    def reason(self) -> str: ...
-    @property
-    def message(self) -> str: ...
-
-
-@dataclass(frozen=True, slots=True)
-class WrongField:
-    """The plain `Cause`."""
-
-    field: str
-    message: str
-    reason: str = "FieldValueInvalid"
 
 
 def qualified(group: str, plural: str) -> str:
@@ -115,10 +96,10 @@ def apply_conflict(message: str, causes: list[dict[str, str]]) -> ApiError:
     return ApiError(HTTPStatus.CONFLICT, "Conflict", message, {"causes": causes})
 
 
-def invalid(group: str, kind: str, name: str, causes: Iterable[Cause]) -> ApiError:
+def invalid(group: str, kind: str, name: str, causes: Iterable[FieldError]) -> ApiError:
     """Wrong fields. Each cause's ``message`` lacks the field's path, as in Kubernetes."""
     listed = list(causes)
-    texts = [f"{cause.field}: {cause.message}" for cause in listed]
+    texts = [str(cause) for cause in listed]
     text = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
     return ApiError(
         HTTPStatus.UNPROCESSABLE_ENTITY,

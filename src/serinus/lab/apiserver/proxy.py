@@ -72,7 +72,9 @@ async def _refusal(response: aiohttp.ClientResponse) -> ApiError:
 
 
 def _unreachable(url: str, error: Exception) -> ApiError:
-    return errors.internal(f'error dialing the kubelet: Get "{url}": {error or type(error).__name__}')
+    return errors.internal(
+        f'error dialing the kubelet: Get "{url}": {error or type(error).__name__}'
+    )
 
 
 async def logs(api: Api, call: Call, kind: Kind) -> web.StreamResponse:
@@ -123,8 +125,9 @@ async def exec_(api: Api, call: Call, kind: Kind) -> web.StreamResponse:
     base, metadata, what = _address(api, pod), pod["metadata"], call.info.subresource
     if call.http.headers.get("Upgrade", "").lower() != "websocket":
         raise _no_spdy(
-            f"kubectl {what}", "use kubectl 1.31 or newer, which speaks WebSocket (or websockets "
-            "enabled with KUBECTL_REMOTE_COMMAND_WEBSOCKETS=true)"
+            f"kubectl {what}",
+            "use kubectl 1.31 or newer, which speaks WebSocket (or websockets "
+            "enabled with KUBECTL_REMOTE_COMMAND_WEBSOCKETS=true)",
         )
     if what == "exec" and not call.http.query.get("command"):
         raise errors.bad_request("you must specify at least one command for the container")
@@ -203,4 +206,3 @@ async def _pump(
             await sink.send_bytes(message.data)
         elif message.type is aiohttp.WSMsgType.TEXT:
             await sink.send_str(message.data)
-

@@ -68,7 +68,7 @@ def parse_labels(text: str) -> list[Requirement]:
         elif operator := found["operator"]:
             if operator in "><" and not found["value"].lstrip("-").isdigit():
                 raise errors.bad_request(
-                    f"unable to parse requirement: values: Invalid value: \"{found['value']}\": "
+                    f'unable to parse requirement: values: Invalid value: "{found["value"]}": '
                     "for 'Gt', 'Lt' operators, the value must be an integer"
                 )
             operator = "=" if operator == "==" else operator
@@ -95,9 +95,7 @@ def from_object(selector: Mapping[str, Any] | None) -> LabelTest:
         for key, value in (selector.get("matchLabels") or {}).items()
     ]
     clauses += [
-        Requirement(
-            term["key"], _OPERATORS[term["operator"]], tuple(term.get("values") or ())
-        )
+        Requirement(term["key"], _OPERATORS[term["operator"]], tuple(term.get("values") or ()))
         for term in selector.get("matchExpressions") or ()
     ]
     return label_test(clauses)
@@ -188,7 +186,7 @@ def parse_fields(text: str, group: str, plural: str, more: Iterable[str] = ()) -
         path, operator, value = found.groups()
         if path not in allowed:
             raise errors.bad_request(
-                f'field label not supported: {path}; {plural} offer {", ".join(sorted(allowed))}'
+                f"field label not supported: {path}; {plural} offer {', '.join(sorted(allowed))}"
             )
         clauses.append(FieldClause(path, value.replace("\\,", ","), operator != "!="))
     return clauses

@@ -7,7 +7,7 @@ a bounded queue: who reads too slowly is cut off and resumes by resourceVersion.
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -52,9 +52,7 @@ class Subscription:
     def replay(self, since: int) -> None:
         """Takes what the log has after ``since``; 410 if the log begins later."""
         if since < self.collection.floor:
-            raise errors.expired(
-                f"too old resource version: {since} ({self.collection.floor})"
-            )
+            raise errors.expired(f"too old resource version: {since} ({self.collection.floor})")
         self.changes.extend(change for change in self.collection.log if change.version > since)
 
 
@@ -69,49 +67,63 @@ def _event(change: Change, view: View, matches: Matches) -> bytes | None:
     return view.event("DELETED", change.entry) if before else None
 
 
-async def stream(
-    store: Store, collection: Collection, view: View, matches: Matches, options: WatchOptions
-) -> AsyncIterator[bytes]:
-    """The lines of a watch, several at a time. Raises 410 before the first line."""
-    subscription = Subscription(collection)
-    initial: list[Entry] = []
+def _drain(subscription: Subscription, view: View, matches: Matches) -> bytes:
+    """The lines of all waiting changes."""
+    lines = []
+    while subscription.changes:
+        line = _event(subscription.changes.popleft(), view, matches)
+        if line is not None:
+            lines.append(line)
+    return b"".join(lines)
+
+
+def _begin(
+    store: Store, subscription: Subscription, view: View, matches: Matches, options: WatchOptions
+) -> bytes:
+    """The first lines: the objects as they are, unless the watch resumes."""
+    collection = subscription.collection
+    lines: list[bytes] = []
     if options.since is None:
-        initial = [entry for _, entry in sorted(collection.objects.items()) if matches(entry)]
+        present = sorted(collection.objects.items())
+        lines = [view.event("ADDED", entry) for _, entry in present if matches(entry)]
     elif options.since > store.version:
         raise errors.ApiError(
             504, "Timeout", f"Too large resource version: {options.since}, current: {store.version}"
         )
     else:
         subscription.replay(options.since)
-    seen = store.version
+    if options.initial_end:
+        lines.append(view.bookmark(store.version, initial_end=True))
+    return b"".join(lines)
+
+
+async def stream(
+    store: Store, collection: Collection, view: View, matches: Matches, options: WatchOptions
+) -> AsyncGenerator[bytes, None]:
+    """The lines of a watch, several at a time. Raises 410 before the first line."""
+    subscription = Subscription(collection)
+    first = _begin(store, subscription, view, matches, options)
     collection.listeners.add(subscription)
     try:
-        lines = [view.event("ADDED", entry) for entry in initial]
-        if options.initial_end:
-            lines.append(view.bookmark(seen, initial_end=True))
-        yield b"".join(lines)
+        yield first
         end = time.monotonic() + options.timeout
         while not subscription.overrun:
-            if not subscription.changes:
-                subscription.wake.clear()
-                left = end - time.monotonic()
-                if left <= 0:
-                    return
-                pause = min(left, BOOKMARK_PERIOD) if options.bookmarks else left
-                try:
-                    async with asyncio.timeout(pause):
-                        await subscription.wake.wait()
-                except TimeoutError:
-                    if options.bookmarks:
-                        yield view.bookmark(max(seen, store.version))
-                    continue
-            lines = []
-            while subscription.changes:
-                change = subscription.changes.popleft()
-                line = _event(change, view, matches)
-                if line is not None:
-                    lines.append(line)
-            if lines:
-                yield b"".join(lines)
+            if lines := _drain(subscription, view, matches):
+                yield lines
+            if subscription.changes:
+                continue
+            subscription.wake.clear()
+            left = end - time.monotonic()
+            if left <= 0:
+                return
+            try:
+                async with asyncio.timeout(
+                    min(left, BOOKMARK_PERIOD) if options.bookmarks else left
+                ):
+                    await subscription.wake.wait()
+            except TimeoutError:
+                # Nothing waits, so everything up to the store's version has been sent.
+                if options.bookmarks:
+                    yield view.bookmark(store.version)
     finally:
         collection.listeners.discard(subscription)

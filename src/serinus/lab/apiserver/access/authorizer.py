@@ -159,7 +159,9 @@ def denied(user: User, wanted: Attributes) -> ApiError:
         return errors.forbidden(
             "", "", "", f'User "{user.name}" cannot {wanted.verb} path "{wanted.path}"'
         )
-    where = f' in the namespace "{wanted.namespace}"' if wanted.namespace else " at the cluster scope"
+    where = (
+        f' in the namespace "{wanted.namespace}"' if wanted.namespace else " at the cluster scope"
+    )
     return errors.forbidden(
         wanted.group,
         wanted.resource,

@@ -50,7 +50,9 @@ def _view() -> list[Obj]:
 def _edit() -> list[Obj]:
     rules = [
         _rule([""], _CORE_EDIT, _WRITE),
-        _rule([""], ["secrets", "pods/attach", "pods/exec", "pods/portforward", "pods/proxy"], _READ),
+        _rule(
+            [""], ["secrets", "pods/attach", "pods/exec", "pods/portforward", "pods/proxy"], _READ
+        ),
         _rule([""], ["serviceaccounts/token"], ["create"]),
         _rule(["coordination.k8s.io"], ["leases"], [*_READ, *_WRITE]),
     ]

@@ -11,6 +11,7 @@ from serinus.lab.apiserver.representation import Obj
 from serinus.lab.apiserver.rest import body, reading
 from serinus.lab.apiserver.rest.call import Api, Call
 from serinus.lab.apiserver.rest.lifecycle import now
+from serinus.lab.apiserver.schema import field_errors
 from serinus.lab.apiserver.schema.registry import Kind
 
 _SHORTEST: Final = 600
@@ -25,9 +26,10 @@ async def token(api: Api, call: Call, kind: Kind) -> web.StreamResponse:
     spec: dict[str, Any] = request.setdefault("spec", {})
     seconds = spec.get("expirationSeconds") or _USUAL
     if seconds < _SHORTEST:
-        wrong = errors.WrongField(
+        wrong = field_errors.invalid(
             "spec.expirationSeconds",
-            f"Invalid value: {seconds}: may not specify a duration less than 10 minutes",
+            seconds,
+            "may not specify a duration less than 10 minutes",
         )
         raise errors.invalid("authentication.k8s.io", "TokenRequest", "", [wrong])
     bound = _bound(api, call, spec.get("boundObjectRef"))
@@ -48,7 +50,7 @@ def _bound(api: Api, call: Call, ref: Obj | None) -> Obj | None:
     plural = {"Pod": "pods", "Secret": "secrets"}.get(ref.get("kind", ""))
     if plural is None:
         raise errors.bad_request(
-            f'cannot bind token to object of type {ref.get("kind")}: Pod and Secret can be bound to'
+            f"cannot bind token to object of type {ref.get('kind')}: Pod and Secret can be bound to"
         )
     entry = api.store.get(("", plural), call.info.namespace, ref.get("name", ""))
     if entry is None:

@@ -61,7 +61,9 @@ def decode(raw: bytes, content_type: str) -> tuple[Any, list[str]]:
         try:
             return decode_json_strict(raw)
         except ValueError as error:
-            raise errors.bad_request(f"couldn't get version/kind; json parse error: {error}") from error
+            raise errors.bad_request(
+                f"couldn't get version/kind; json parse error: {error}"
+            ) from error
     raise errors.unsupported_media_type(content_type)
 
 
@@ -99,8 +101,8 @@ def check_kind(kind: Kind, obj: Obj) -> None:
             f"({kind.api_version})"
         )
     raise errors.bad_request(
-        f"{kind.kind} in version \"{kind.version}\" cannot be handled as a {kind.kind}: the "
-        f'object provided is unrecognized (must be of type {kind.kind}): '
+        f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: the '
+        f"object provided is unrecognized (must be of type {kind.kind}): "
         f'it is {said[1]} in version "{version}"'
     )
 

@@ -10,6 +10,7 @@ from serinus.lab.apiserver.requests import WriteOptions, write_options
 from serinus.lab.apiserver.rest import body, lifecycle, pods, strategy, writing
 from serinus.lab.apiserver.rest.call import Api, Call, resource
 from serinus.lab.apiserver.rest.writing import Target
+from serinus.lab.apiserver.schema import field_errors
 from serinus.lab.apiserver.schema.registry import Kind
 from serinus.lab.apiserver.store import Entry
 
@@ -42,9 +43,7 @@ async def create_object(
         raise errors.bad_request("resourceVersion should not be set on objects to be created")
     generate = not metadata.get("name") and metadata.get("generateName")
     if not metadata.get("name") and not generate:
-        missing = errors.WrongField(
-            "metadata.name", "Required value: name or generateName is required", "FieldValueRequired"
-        )
+        missing = field_errors.required("metadata.name", "name or generateName is required")
         raise errors.invalid(kind.group, kind.kind, "", [missing])
     strategy.check_namespace(api, kind, target.namespace, metadata.get("name", ""))
     if generate:

@@ -126,8 +126,9 @@ def _grace(kind: Kind, live: Obj, options: DeleteOptions) -> int:
         return 0
     if options.grace_period_seconds is not None:
         return max(options.grace_period_seconds, 0)
-    left = live["metadata"].get("deletionGracePeriodSeconds")
-    return left if left is not None else spec.get("terminationGracePeriodSeconds", _GRACE)
+    usual: int = spec.get("terminationGracePeriodSeconds", _GRACE)
+    left: int = live["metadata"].get("deletionGracePeriodSeconds", usual)
+    return left
 
 
 def _set_policy(live: Obj, policy: str | None) -> None:

@@ -20,6 +20,8 @@ from serinus.lab.apiserver.rest.call import Api, Call, resource
 from serinus.lab.apiserver.rest.creating import create_object
 from serinus.lab.apiserver.rest.updating import answer, update_object
 from serinus.lab.apiserver.rest.writing import Target
+from serinus.lab.apiserver.schema import field_errors
+from serinus.lab.apiserver.schema.prune import prune
 from serinus.lab.apiserver.schema.registry import Kind
 from serinus.lab.apiserver.store import Entry, encode
 
@@ -42,19 +44,15 @@ async def patch(api: Api, call: Call, kind: Kind) -> web.StreamResponse:
         found = body.objections(kind, patched, duplicates)
         if found and options.field_validation == "Strict":
             why = f"strict decoding error: {', '.join(found)}"
-            wrong = errors.WrongField("patch", f'Invalid value: {_quoted(raw)}: {why}')
+            wrong = field_errors.invalid("patch", encode(raw).decode(), why)
             raise errors.invalid("", "", "", [wrong])
         if options.field_validation == "Warn":
             call.warnings[:] = found
-        cleaned: Obj = body.prune(kind.schema, patched)
+        cleaned: Obj = prune(kind.schema, patched)
         return cleaned
 
     made = await update_object(api, call, target, transform, options)
     return answer(call, kind, made)
-
-
-def _quoted(raw: Any) -> str:
-    return encode(encode(raw).decode()).decode()
 
 
 async def read_patch(call: Call, kind: Kind) -> tuple[str, Any, list[str]]:
@@ -101,9 +99,7 @@ async def _apply(
     """Server-side apply: creates what is absent."""
     kind = target.kind
     if not call.http.query.get("fieldManager"):
-        wrong = errors.WrongField(
-            "fieldManager", "Required value: is required for apply patch", "FieldValueRequired"
-        )
+        wrong = field_errors.required("fieldManager", "is required for apply patch")
         raise errors.invalid("meta.k8s.io", "PatchOptions", "", [wrong])
     if not isinstance(applied, dict):
         raise errors.bad_request("an apply patch must be an object")
@@ -130,9 +126,7 @@ def _writable(target: Target, applied: Obj) -> Obj:
     return applied
 
 
-def _applying(
-    target: Target, applied: Obj, options: WriteOptions
-) -> Callable[[Obj | None], Obj]:
+def _applying(target: Target, applied: Obj, options: WriteOptions) -> Callable[[Obj | None], Obj]:
     def transform(live: Obj | None) -> Obj:
         try:
             made: Obj = server_side_apply(

@@ -11,6 +11,7 @@ from serinus.lab.apiserver.requests import WriteOptions, delete_options
 from serinus.lab.apiserver.rest import body, deleting, lifecycle, reading, updating
 from serinus.lab.apiserver.rest.call import Api, Call
 from serinus.lab.apiserver.rest.writing import Target
+from serinus.lab.apiserver.schema import field_errors
 from serinus.lab.apiserver.schema.registry import Kind
 
 TOKEN_PATH: Final = "/var/run/secrets/kubernetes.io/serviceaccount"
@@ -86,14 +87,14 @@ async def bind(api: Api, call: Call, kind: Kind) -> web.StreamResponse:
     binding, _ = await body.read(call)
     node = (binding.get("target") or {}).get("name")
     if not node:
-        wrong = errors.WrongField("target.name", "Required value", "FieldValueRequired")
+        wrong = field_errors.required("target.name")
         raise errors.invalid("", "Binding", call.info.name, [wrong])
 
     def transform(pod: Obj) -> Obj:
         if pod["spec"].get("nodeName"):
             raise errors.conflict(
                 *("", "pods/binding", call.info.name),
-                f"pod {call.info.name} is already assigned to node \"{pod['spec']['nodeName']}\"",
+                f'pod {call.info.name} is already assigned to node "{pod["spec"]["nodeName"]}"',
             )
         pod["spec"]["nodeName"] = node
         conditions = pod.setdefault("status", {}).setdefault("conditions", [])

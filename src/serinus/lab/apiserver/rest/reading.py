@@ -9,8 +9,9 @@ from aiohttp import web
 
 from serinus.lab.apiserver import errors, selectors, watch
 from serinus.lab.apiserver.errors import ApiError
-from serinus.lab.apiserver.representation import decode
+from serinus.lab.apiserver.representation import decode, error_event
 from serinus.lab.apiserver.rest.call import Api, Call, resource
+from serinus.lab.apiserver.schema import field_errors
 from serinus.lab.apiserver.schema.registry import Kind
 from serinus.lab.apiserver.store import Entry
 
@@ -38,9 +39,7 @@ def selection(call: Call, kind: Kind) -> Callable[[Entry], bool]:
         field["jsonPath"].lstrip(".")
         for field in (kind.crd_version or {}).get("selectableFields") or ()
     ]
-    fields = selectors.parse_fields(
-        query.get("fieldSelector", ""), kind.group, kind.plural, more
-    )
+    fields = selectors.parse_fields(query.get("fieldSelector", ""), kind.group, kind.plural, more)
     if call.info.name:
         fields.append(selectors.FieldClause("metadata.name", call.info.name, equal=True))
     cheap = {"metadata.name": "name", "metadata.namespace": "namespace"}
@@ -74,7 +73,9 @@ def _parse_continue(token: str) -> _Continue:
     try:
         return msgspec.json.decode(base64.urlsafe_b64decode(token), type=_Continue)
     except ValueError as error:
-        raise errors.bad_request("continue key is not valid: it is no token of this server") from error
+        raise errors.bad_request(
+            "continue key is not valid: it is no token of this server"
+        ) from error
 
 
 def _integer(call: Call, name: str) -> int:
@@ -121,10 +122,9 @@ def _watch_options(call: Call) -> watch.WatchOptions:
     query = call.http.query
     initial = query.get("sendInitialEvents")
     if initial == "true" and query.get("resourceVersionMatch") != "NotOlderThan":
-        wrong = errors.WrongField(
+        wrong = field_errors.forbidden(
             "resourceVersionMatch",
-            "Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
-            "FieldValueForbidden",
+            "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
         )
         raise errors.invalid("meta.k8s.io", "ListOptions", "", [wrong])
     version = query.get("resourceVersion") or "0"
@@ -157,8 +157,6 @@ async def watch_(api: Api, call: Call, kind: Kind) -> web.StreamResponse:
             await response.write(chunk)
         await response.write_eof()
     except ApiError as error:
-        from serinus.lab.apiserver.representation import error_event
-
         await response.write(error_event(error))
         await response.write_eof()
     except ConnectionError:

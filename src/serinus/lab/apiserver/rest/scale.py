@@ -11,6 +11,7 @@ from serinus.lab.apiserver.requests import write_options
 from serinus.lab.apiserver.rest import body, patching, reading, updating
 from serinus.lab.apiserver.rest.call import Api, Call
 from serinus.lab.apiserver.rest.writing import Target
+from serinus.lab.apiserver.schema import field_errors
 from serinus.lab.apiserver.schema.registry import Kind
 
 _BUILT_IN = {
@@ -115,10 +116,10 @@ def _check(call: Call, scale: Obj) -> None:
     replicas = spec.setdefault("replicas", 0)
     if isinstance(replicas, bool) or not isinstance(replicas, int):
         raise errors.bad_request(
-            'Scale in version "v1" cannot be handled as a Scale: spec.replicas must be a whole number'
+            'Scale in version "v1" cannot be handled as a Scale: spec.replicas must be a number'
         )
     if replicas < 0:
-        wrong = errors.WrongField(
-            "spec.replicas", f"Invalid value: {replicas}: must be greater than or equal to 0"
+        wrong = field_errors.invalid(
+            "spec.replicas", replicas, "must be greater than or equal to 0"
         )
         raise errors.invalid("autoscaling", "Scale", call.info.name, [wrong])

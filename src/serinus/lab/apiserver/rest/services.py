@@ -8,6 +8,7 @@ from typing import Any
 from serinus.lab.addresses import NODE_PORTS, SERVICE_NETWORK
 from serinus.lab.apiserver import errors
 from serinus.lab.apiserver.representation import Obj
+from serinus.lab.apiserver.schema import field_errors
 from serinus.lab.apiserver.store import Store
 
 _SERVICES = ("", "services")
@@ -39,7 +40,7 @@ def _allocate_address(store: Store, service: Obj, live: dict[str, Any]) -> None:
     name = service["metadata"]["name"]
     if kept and live.get("type") != "ExternalName":
         if asked and asked != kept:
-            wrong = errors.WrongField("spec.clusterIPs[0]", f'Invalid value: ["{asked}"]: field is immutable')
+            wrong = field_errors.immutable("spec.clusterIPs[0]", [asked])
             raise errors.invalid("", "Service", name, [wrong])
         address = kept
     elif asked == "None":
@@ -54,8 +55,8 @@ def _allocate_address(store: Store, service: Obj, live: dict[str, Any]) -> None:
                 else f"the provided IP ({asked}) is not in the valid range. "
                 f"The range of valid IPs is {SERVICE_NETWORK}"
             )
-            wrong = errors.WrongField(
-                "spec.clusterIPs", f'Invalid value: ["{asked}"]: failed to allocate IP {asked}: {why}'
+            wrong = field_errors.invalid(
+                "spec.clusterIPs", [asked], f"failed to allocate IP {asked}: {why}"
             )
             raise errors.invalid("", "Service", name, [wrong])
     spec["clusterIP"] = address
@@ -92,9 +93,8 @@ def _allocate_ports(store: Store, service: Obj, live: dict[str, Any]) -> None:
     for index, port in enumerate(service["spec"].get("ports") or ()):
         asked = port.get("nodePort") or before.get((port.get("name"), port["port"]))
         if asked in used:
-            wrong = errors.WrongField(
-                f"spec.ports[{index}].nodePort",
-                f"Invalid value: {asked}: provided port is already allocated",
+            wrong = field_errors.invalid(
+                f"spec.ports[{index}].nodePort", asked, "provided port is already allocated"
             )
             raise errors.invalid("", "Service", metadata["name"], [wrong])
         port["nodePort"] = asked or next(free for free in NODE_PORTS if free not in used)

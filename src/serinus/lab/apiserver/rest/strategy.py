@@ -125,5 +125,3 @@ def removed(api: Api, kind: Kind, obj: Obj) -> None:
         api.registry.remove_crd(obj["metadata"]["name"])
     elif kind.is_custom:
         crds.finish(api, f"{kind.plural}.{kind.group}")
-
-

@@ -11,6 +11,7 @@ from serinus.lab.apiserver.requests import WriteOptions, write_options
 from serinus.lab.apiserver.rest import body, lifecycle, strategy, writing
 from serinus.lab.apiserver.rest.call import Api, Call, resource
 from serinus.lab.apiserver.rest.writing import Target
+from serinus.lab.apiserver.schema import field_errors
 from serinus.lab.apiserver.schema.registry import Kind
 from serinus.lab.apiserver.store import Entry
 
@@ -29,8 +30,8 @@ async def update(api: Api, call: Call, kind: Kind) -> web.StreamResponse:
     new = body.clean(call, kind, new, duplicates, options.field_validation)
     target = Target(kind, call.info.namespace, call.info.name, call.info.subresource)
     if kind.is_custom and not (new.get("metadata") or {}).get("resourceVersion"):
-        wrong = errors.WrongField(
-            "metadata.resourceVersion", "Invalid value: 0x0: must be specified for an update"
+        wrong = field_errors.invalid(
+            "metadata.resourceVersion", 0, "must be specified for an update"
         )
         raise errors.invalid(kind.group, kind.kind, target.name, [wrong])
     made = await update_object(api, call, target, lambda _: lifecycle.duplicate(new), options)

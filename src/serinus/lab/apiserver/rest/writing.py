@@ -103,9 +103,7 @@ def stored(kind: Kind, obj: Obj) -> Obj:
         raise errors.bad_request(str(error)) from error
 
 
-async def admit_changed(
-    api: Api, call: Call, operation: Operation, new: Obj
-) -> Obj:
+async def admit_changed(api: Api, call: Call, operation: Operation, new: Obj) -> Obj:
     """``new`` after the mutating webhooks, cleaned and defaulted again if they changed it."""
     changed = await api.admission.mutate(operation, new, call.warnings)
     if changed is not new:
