@@ -79,13 +79,10 @@ def operator(_tag: str) -> Image:
 
     In the lab an analysis may run faster than Flagger allows: one second instead of ten.
     """
-    run = [sys.executable, "-c", "from serinus.cli.main import main; main()"]
+    run = [sys.executable, "-m", "serinus.operator"]
     return Image(
-        entrypoint=("serinus", "operator"),
-        tools={
-            "flagger": runs([*run, "operator"], _PYTHON),
-            "serinus": runs(run, _PYTHON),
-        },
+        entrypoint=("./flagger",),
+        tools={"flagger": runs(run, _PYTHON)},
         env={"SERINUS_MINIMUM_INTERVAL": "1s"},
     )
 
