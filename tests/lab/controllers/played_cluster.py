@@ -209,7 +209,7 @@ class Cluster:
 
     def apply(self, *objects: Object) -> None:
         listed = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
-        self.kubectl("apply", "-f", "-", stdin=json.dumps(listed))
+        self.kubectl("apply", "--validate=false", "-f", "-", stdin=json.dumps(listed))
 
     def get(self, kind: str, name: str, namespace: str = "default") -> Object:
         """One object; {} when it is not there."""

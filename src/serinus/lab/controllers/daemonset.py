@@ -7,10 +7,12 @@ from serinus.cluster.cache import Change, Key
 from serinus.cluster.kinds import DAEMONSETS, NODES, PODS
 from serinus.lab.apiserver.selectors import from_object
 from serinus.lab.controllers.ownership import (
+    SELECTOR_MISMATCH,
     claim,
     controller_reference,
     labels_of,
     notify_controller,
+    selects_own_pods,
 )
 from serinus.lab.controllers.queue import Queue
 from serinus.lab.controllers.readiness import available_in, finished, ready
@@ -55,6 +57,9 @@ class DaemonSetController:
     async def _reconcile(self, key: Key) -> float | None:
         daemonset = self._sets.get(*key)
         if daemonset is None or self._view.leaving(daemonset):
+            return None
+        if not selects_own_pods(daemonset):
+            self._voice.warn(DAEMONSETS, daemonset, "SelectorMismatch", SELECTOR_MISMATCH)
             return None
         selects = from_object(daemonset["spec"].get("selector"))
         pods = await claim(self._view, PODS, DAEMONSETS, daemonset, selects)

@@ -9,11 +9,13 @@ from serinus.cluster.kinds import DEPLOYMENTS, PODS, REPLICASETS
 from serinus.lab.apiserver.selectors import from_object
 from serinus.lab.controllers import deployment_status as conditions_of
 from serinus.lab.controllers.ownership import (
+    SELECTOR_MISMATCH,
     claim,
     controller_of,
     controller_reference,
     notify_controller,
     owned,
+    selects_own_pods,
 )
 from serinus.lab.controllers.queue import Queue
 from serinus.lab.controllers.readiness import finished
@@ -97,6 +99,9 @@ class DeploymentController:
     async def _reconcile(self, key: Key) -> float | None:
         deployment = self._deployments.get(*key)
         if deployment is None:
+            return None
+        if not selects_own_pods(deployment):
+            self._voice.warn(DEPLOYMENTS, deployment, "SelectorMismatch", SELECTOR_MISMATCH)
             return None
         selects = from_object(deployment["spec"].get("selector"))
         claimed = await claim(self._view, REPLICASETS, DEPLOYMENTS, deployment, selects)
@@ -247,7 +252,7 @@ class DeploymentController:
             return
         except ApiError as error:
             message = f'Failed to create new replica set "{name}": {error.message}'
-            self._voice.say(DEPLOYMENTS, deployment, "ReplicaSetCreateError", message, "Warning")
+            self._voice.warn(DEPLOYMENTS, deployment, "ReplicaSetCreateError", message)
             raise
         if conditions_of.deadline(deployment) is not None:
             rollout.conditions = conditions_of.put_progressing(

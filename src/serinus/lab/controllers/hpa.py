@@ -102,7 +102,7 @@ class AutoscalerController:
         try:
             scale = await self._scale_of(resource, namespace, reference)
         except LookupError as error:
-            self._voice.say(HPAS, autoscaler, "FailedGetScale", str(error), "Warning")
+            self._voice.warn(HPAS, autoscaler, "FailedGetScale", str(error))
             status = autoscaler.get("status") or {}
             finding = Finding(status.get("currentReplicas") or 0, status.get("desiredReplicas", 0))
             message = f"the HPA controller was unable to get the target's current scale: {error}"
@@ -181,7 +181,7 @@ class AutoscalerController:
             # A metric that is missing may be the one that keeps the target large.
             message = f"the HPA was unable to compute the replica count: {problems[0]}"
             finding.set("ScalingActive", False, "FailedGetResourceMetric", message)
-            self._voice.say(HPAS, autoscaler, "FailedGetResourceMetric", problems[0], "Warning")
+            self._voice.warn(HPAS, autoscaler, "FailedGetResourceMetric", problems[0])
             return
         finding.set(
             "ScalingActive", True, "ValidMetricFound",

@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 from serinus.cluster.cache import Key
 from serinus.cluster.kinds import PODS
 from serinus.cluster.resource import Resource
-from serinus.lab.apiserver.selectors import from_object
-from serinus.lab.controllers.ownership import claim, controller_reference, notify_controller
+from serinus.lab.controllers.ownership import controller_reference, notify_controller, owned
 from serinus.lab.controllers.queue import Queue
 from serinus.lab.controllers.readiness import finished, ready
 from serinus.lab.controllers.view import Object, View, parse_time, timestamp
@@ -48,8 +47,8 @@ class JobController:
             return None
         if over(job):
             return await self._expire(job)
-        selects = from_object(job["spec"].get("selector"))
-        pods = await claim(self._view, PODS, JOBS, job, selects)
+        # A Job's pods are its own by their labels' uid; there are no orphans to take in.
+        pods = owned(self._view.cache(PODS), job)
         active = [pod for pod in pods if not finished(pod) and not self._view.leaving(pod)]
         succeeded = [pod for pod in pods if _phase(pod) == "Succeeded"]
         failed = [pod for pod in pods if _phase(pod) == "Failed"]
@@ -70,10 +69,14 @@ class JobController:
     async def _start(self, job: Object) -> Object:
         template, metadata = job["spec"]["template"], job["metadata"]
         pod_metadata = template.get("metadata") or {}
+        labels = {prefix + "job-name": metadata["name"] for prefix in ("", "batch.kubernetes.io/")}
+        labels |= {
+            prefix + "controller-uid": metadata["uid"] for prefix in ("", "batch.kubernetes.io/")
+        }
         body = {
             "metadata": {
                 "generateName": f"{metadata['name']}-",
-                "labels": pod_metadata.get("labels") or {},
+                "labels": {**(pod_metadata.get("labels") or {}), **labels},
                 "annotations": pod_metadata.get("annotations") or {},
                 "ownerReferences": [controller_reference(JOBS, job)],
             },
@@ -109,7 +112,7 @@ class JobController:
                 status["completionTime"] = now
                 self._voice.say(JOBS, job, "Completed", "Job completed")
             else:
-                self._voice.say(JOBS, job, result.reason, result.message, "Warning")
+                self._voice.warn(JOBS, job, result.reason, result.message)
         await self._view.replace_status(JOBS, job, status)
 
     async def _expire(self, job: Object) -> float | None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from serinus.cluster.cache import Cache, Change, Key
 from serinus.cluster.resource import Resource
-from serinus.lab.apiserver.selectors import LabelTest
+from serinus.lab.apiserver.selectors import LabelTest, from_object
 from serinus.lab.controllers.view import Object, View
 
 
@@ -27,6 +27,19 @@ def controller_reference(resource: Resource, owner: Object) -> Object:
 
 def labels_of(obj: Object) -> dict[str, str]:
     return obj["metadata"].get("labels") or {}
+
+
+def selects_own_pods(owner: Object) -> bool:
+    """Whether the owner's selector matches what its template makes. Where it does not, each new
+    object would be let go as soon as it is made, and the next one made: without end."""
+    metadata = owner["spec"]["template"].get("metadata") or {}
+    return from_object(owner["spec"].get("selector"))(metadata.get("labels") or {})
+
+
+SELECTOR_MISMATCH = (
+    "the selector does not match the labels of the pod template: "
+    "spec.template.metadata.labels must carry every label that spec.selector asks for"
+)
 
 
 def owned(cache: Cache[Object], owner: Object) -> list[Object]:

@@ -9,10 +9,12 @@ from serinus.cluster.errors import ApiError, Forbidden
 from serinus.cluster.kinds import PODS, REPLICASETS
 from serinus.lab.apiserver.selectors import from_object
 from serinus.lab.controllers.ownership import (
+    SELECTOR_MISMATCH,
     claim,
     controller_reference,
     labels_of,
     notify_controller,
+    selects_own_pods,
 )
 from serinus.lab.controllers.queue import Queue
 from serinus.lab.controllers.readiness import available_in, deletion_rank, finished, ready
@@ -39,6 +41,9 @@ class ReplicaSetController:
     async def _reconcile(self, key: Key) -> float | None:
         replicaset = self._sets.get(*key)
         if replicaset is None:
+            return None
+        if not selects_own_pods(replicaset):
+            self._voice.warn(REPLICASETS, replicaset, "SelectorMismatch", SELECTOR_MISMATCH)
             return None
         selects = from_object(replicaset["spec"].get("selector"))
         pods = await claim(self._view, PODS, REPLICASETS, replicaset, selects)
@@ -78,12 +83,8 @@ class ReplicaSetController:
             pod = await self._view.create(PODS, replicaset["metadata"]["namespace"], body)
         except ApiError as error:
             if not _namespace_ends(error):
-                self._voice.say(
-                    REPLICASETS,
-                    replicaset,
-                    "FailedCreate",
-                    f"Error creating: {error.message}",
-                    "Warning",
+                self._voice.warn(
+                    REPLICASETS, replicaset, "FailedCreate", f"Error creating: {error.message}"
                 )
             raise
         self._voice.say(

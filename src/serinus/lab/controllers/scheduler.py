@@ -78,7 +78,7 @@ class Scheduler:
         }
         status = pod.get("status") or {}
         others = [c for c in status.get("conditions") or [] if c["type"] != "PodScheduled"]
-        self._voice.say(PODS, pod, "FailedScheduling", why, "Warning")
+        self._voice.warn(PODS, pod, "FailedScheduling", why)
         await self._view.replace_status(PODS, pod, {**status, "conditions": [*others, refused]})
 
 

@@ -29,10 +29,17 @@ class Voice:
     def __init__(self, client: Client, component: str) -> None:
         self._recorder = EventRecorder(client, component)
 
-    def say(
-        self, resource: Resource, obj: Object, reason: str, message: str, type: EventType = "Normal"
-    ) -> None:
+    def say(self, resource: Resource, obj: Object, reason: str, message: str) -> None:
         """Tell people of ``obj``; returns at once."""
+        self._record(resource, obj, "Normal", reason, message)
+
+    def warn(self, resource: Resource, obj: Object, reason: str, message: str) -> None:
+        """Tell people what is wrong with ``obj``; returns at once."""
+        self._record(resource, obj, "Warning", reason, message)
+
+    def _record(
+        self, resource: Resource, obj: Object, type: EventType, reason: str, message: str
+    ) -> None:
         metadata = obj["metadata"]
         ref = ObjectRef(
             resource.api_version,
