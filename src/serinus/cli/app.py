@@ -1,0 +1,46 @@
+"""The tree of commands. What a command needs is imported when it runs, so that help is quick."""
+
+import typer
+
+import serinus
+from serinus.cli import crds, forward, lab, programs
+
+app = typer.Typer(
+    help="Progressive delivery for the Kuma service mesh.\n\n"
+    "Try it without a cluster: `serinus demo`. A cluster of your own to play with: "
+    "`serinus lab up`, then `serinus lab shell`.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+lab.app.command("forward")(forward.forward)
+app.add_typer(lab.app, name="lab")
+app.command("crds")(crds.crds)
+
+_RAW = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+
+
+@app.command("operator", context_settings=_RAW)
+def operator(context: typer.Context) -> None:
+    """Run the operator. Its flags are Flagger's; `serinus operator --help` lists them.
+
+    Example: serinus operator -mesh-provider=kuma -metrics-server=http://prometheus:9090
+    """
+    raise typer.Exit(programs.run("operator", context.args))
+
+
+@app.command("loadtester", context_settings=_RAW)
+def loadtester(context: typer.Context) -> None:
+    """Run the load tester. Its flags are Flagger's; `serinus loadtester --help` lists them.
+
+    Example: serinus loadtester -port=8080 -timeout=1h
+    """
+    raise typer.Exit(programs.run("loadtester", context.args))
+
+
+@app.command("version")
+def version() -> None:
+    """Print the version."""
+    typer.echo(serinus.__version__)
