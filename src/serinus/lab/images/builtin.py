@@ -87,6 +87,12 @@ def operator(_tag: str) -> Image:
     )
 
 
+def traffic(_tag: str) -> Image:
+    """The demo's steady caller."""
+    run = [sys.executable, "-S", "-m", "serinus.lab.demo.traffic"]
+    return Image(entrypoint=("traffic",), tools={"traffic": runs(run, _PYTHON)})
+
+
 def prometheus(_tag: str) -> Image:
     """The machine's own Prometheus."""
     return Image(
@@ -128,6 +134,7 @@ BUILTIN = {
     "serinus/loadtester:*": loadtester,
     "ghcr.io/fluxcd/flagger:*": operator,
     "serinus/serinus:*": operator,
+    "serinus/traffic:*": traffic,
     "prom/prometheus:*": prometheus,
     "kuma/kuma-dp:*": kuma_dp,
     "kuma/kuma-init:*": kuma_init,
