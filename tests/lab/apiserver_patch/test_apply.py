@@ -192,6 +192,27 @@ def test_books_can_be_thrown_away() -> None:
     assert entries == []
 
 
+@pytest.mark.parametrize("spoilt", [["x"], [{"manager": "y", "fieldsV1": {"q:a": {}}}]])
+def test_books_that_cannot_be_read_do_not_count(spoilt: list[Any]) -> None:
+    live = apply(None, {"spec": {"replicas": 2}})
+    after = {**live, "metadata": {"name": "web", "managedFields": spoilt}}
+    entries = track_update(
+        DEPLOYMENT, live, after, manager="x", api_version="apps/v1", subresource="", now=LATER
+    )
+    assert entries == live["metadata"]["managedFields"]
+
+
+def test_an_empty_struct_is_owned_and_one_that_holds_others_is_not() -> None:
+    pod = {"template": {"spec": {"volumes": [{"name": "v", "emptyDir": {}}]}}}
+    web = {"metadata": {"name": "web"}, "spec": pod}
+    [entry] = track_update(
+        DEPLOYMENT, None, web, manager="x", api_version="apps/v1", subresource="", now=THEN
+    )
+    volume = {".": {}, "f:name": {}, "f:emptyDir": {}}
+    volumes = {"f:volumes": {".": {}, 'k:{"name":"v"}': volume}}
+    assert entry["fieldsV1"] == {"f:spec": {"f:template": {"f:spec": volumes}}}
+
+
 def test_managed_fields_cannot_be_applied() -> None:
     with pytest.raises(PatchError, match="must be nil"):
         apply(None, {"metadata": {"name": "web", "managedFields": [{"manager": "x"}]}})

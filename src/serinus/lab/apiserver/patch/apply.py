@@ -137,12 +137,10 @@ def track_update(
     """``managedFields`` after a create, update or patch that made ``after`` of ``before``.
 
     The writer owns what it added or changed, the others lose it. ``after`` may carry managedFields
-    of its own (kubectl rewrites them when it turns to server-side apply); without any, those of
-    ``before`` count; ``[{}]`` or an empty list means: forget them all.
+    of its own (kubectl rewrites them when it turns to server-side apply); without any, or if they
+    cannot be read, those of ``before`` count; ``[{}]`` or an empty list means: forget them all.
     """
-    given = after.get("metadata", {}).get("managedFields")
-    forgets = given is not None and not any(given)
-    managers = read_managers(after) or ({} if forgets else read_managers(before))
+    managers = _given_managers(before, after)
     difference = compare(
         schema,
         without_managed_fields(before) if before else {},
@@ -164,9 +162,22 @@ def track_update(
     return write_managers(result)
 
 
+def _given_managers(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> Managers:
+    given = (after.get("metadata") or {}).get("managedFields")
+    if isinstance(given, list) and not any(given):
+        return {}
+    try:
+        return read_managers(after) or read_managers(before)
+    except PatchError:
+        return read_managers(before)
+
+
 def _ownable(schema: Schema, fields: FieldSet) -> FieldSet:
     """Without the nodes that only hold others: a struct of a built-in type is never absent."""
-    return frozenset(path for path in fields if not _is_builtin_struct(schema, path))
+    holders = {path[:-1] for path in fields} | {("f:status",)}
+    return frozenset(
+        path for path in fields if path not in holders or not _is_builtin_struct(schema, path)
+    )
 
 
 def _is_builtin_struct(schema: Schema, path: tuple[str, ...]) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from serinus.lab.apiserver.patch.errors import PatchError
 from serinus.lab.apiserver.patch.fieldset import FieldSet, from_fields_v1, to_fields_v1
 
 APPLY = "Apply"
@@ -46,6 +47,8 @@ def read_managers(obj: Mapping[str, Any] | None) -> Managers:
     """The managers that an object names. Raises ``PatchError`` if they cannot be read."""
     managers: Managers = {}
     for entry in ((obj or {}).get("metadata") or {}).get("managedFields") or ():
+        if not isinstance(entry, dict):
+            raise PatchError("metadata.managedFields must be a list of objects")
         if not entry:
             continue
         operation = entry.get("operation", UPDATE)
