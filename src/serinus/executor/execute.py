@@ -1,6 +1,7 @@
 """From an effect to the call that brings it about: the one place where a tick meets the world."""
 
 import asyncio
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -45,6 +46,30 @@ _WORLDS: Mapping[Dialect, MetricsWorld] = {
 """Which labels the series of a mesh carry, by how its traffic is split."""
 
 
+REPEATED = 10.0
+"""Seconds after which a state that lasts is told again."""
+
+
+class Said:
+    """What people were last told of each canary's lasting state."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, tuple[str, float]] = {}
+
+    def is_news(self, canary: Canary, message: str) -> bool:
+        """Whether to tell it now; if so, it counts as told."""
+        now = time.monotonic()
+        words, at = self._last.get(canary.metadata.uid, ("", 0.0))
+        if words == message and now - at < REPEATED:
+            return False
+        self._last[canary.metadata.uid] = (message, now)
+        return True
+
+    def forget(self, canary: Canary) -> None:
+        """Drop a canary that is gone."""
+        self._last.pop(canary.metadata.uid, None)
+
+
 class FencedError(Exception):
     """The Canary has changed since the tick's decision, so the tick is void."""
 
@@ -84,13 +109,30 @@ class Executor:
     def __init__(self, hands: Hands, observer: Observer) -> None:
         self._hands = hands
         self._observer = observer
+        self._said = Said()
+
+    async def leave(self, canary: Canary) -> None:
+        """Clean up after a canary that is gone: what no owner reference collects.
+
+        A TrafficRoute is cluster-scoped, and Kuma makes the Mesh a second owner of a
+        MeshHTTPRoute; so neither goes with its Canary by itself.
+        """
+        self._said.forget(canary)
+        try:
+            await self._hands.router.finalize(canary)
+        except (ApiError, Unreachable, RoutingError) as error:
+            log.warning(
+                "route not removed",
+                canary=f"{canary.name}.{canary.namespace}",
+                error=str(error),
+            )
 
     async def tick(self, canary: Canary, now: datetime, *, due: bool) -> TickReport:
         """Look at the canary's world once and do what it needs.
 
         Failures of single effects end the tick and are told by it; only bugs are raised.
         """
-        run = _Run(self._hands, canary)
+        run = _Run(self._hands, self._said, canary)
         tick = advance(canary, self._observer.world(canary, now, due=due))
         outcome: e.Outcome | None = None
         try:
@@ -109,8 +151,9 @@ class Executor:
 class _Run:
     """One tick under way; ``version`` is the Canary's resourceVersion that it decides on."""
 
-    def __init__(self, hands: Hands, canary: Canary) -> None:
+    def __init__(self, hands: Hands, said: Said, canary: Canary) -> None:
         self._hands = hands
+        self._said = said
         self._canary = canary
         self._version = canary.metadata.resource_version
         self.report = TickReport()
@@ -158,8 +201,9 @@ class _Run:
                 return await self._measure(metric)
             case e.SaveStatus(status):
                 await self._save(status)
-            case e.Record(kind, message):
-                self._record(kind, message)
+            case e.Record(kind, message, lasting):
+                if not lasting or self._said.is_news(canary, message):
+                    self._record(kind, message)
         return e.Done()
 
     def _wrote(self, objects: list[Written]) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Any
 
@@ -51,7 +51,7 @@ class Controller:
         self._schedule = Schedule()
         self._watched = Watched()
         self._awake = asyncio.Event()
-        self._ticks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """Work until cancelled; ticks under way are cancelled too (they may stop anywhere)."""
@@ -65,15 +65,18 @@ class Controller:
             while True:
                 await self._sleep()
                 for key in self._schedule.begin(time.monotonic()):
-                    task = asyncio.create_task(self._look(key))
-                    self._ticks.add(task)
-                    task.add_done_callback(self._ticks.discard)
+                    self._start(self._look(key))
         finally:
             for unsubscribe in leave:
                 unsubscribe()
-            for task in self._ticks:
+            for task in self._tasks:
                 task.cancel()
-            await asyncio.gather(*self._ticks, return_exceptions=True)
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _sleep(self) -> None:
         """Until the next canary is due, or a change brings one forward."""
@@ -90,6 +93,7 @@ class Controller:
             self._telemetry.ended(change.old.status.phase, change.new)
         if change.new is None and isinstance(change.old, Canary):
             self._telemetry.forget(change.old)
+            self._start(self._executor.leave(change.old))
         self._know(change.key)
 
     def _know(self, key: Key) -> None:

@@ -50,7 +50,7 @@ def analyse(canary: Canary, world: World, status: CanaryStatus) -> Tick:
     yield from must(SetWeights(weights_of(status.canary_weight)))
     if world.primary is None or not world.primary.readiness.ready:
         why = world.primary.readiness.why if world.primary else "to be created"
-        yield Record("Warning", messages.waiting_for_primary(canary, why))
+        yield Record("Warning", messages.waiting_for_primary(canary, why), lasting=True)
         return
     if not world.due:
         return
@@ -73,7 +73,7 @@ def _wait_for_target(canary: Canary, world: World, status: CanaryStatus) -> Tick
         yield from must(SetWeights(ALL_TO_PRIMARY))
     else:
         yield from must(SetWeights(weights_of(status.canary_weight)))
-        yield Record("Warning", messages.waiting_for_target(canary, readiness.why))
+        yield Record("Warning", messages.waiting_for_target(canary, readiness.why), lasting=True)
 
 
 def _next_step(canary: Canary, world: World, status: CanaryStatus) -> Tick:

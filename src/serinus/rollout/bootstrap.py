@@ -37,7 +37,7 @@ def initialise(canary: Canary, world: World, status: CanaryStatus) -> Tick:
         return
     if not world.primary.readiness.ready:
         why = world.primary.readiness.why
-        yield Record("Warning", messages.waiting_for_primary(canary, why))
+        yield Record("Warning", messages.waiting_for_primary(canary, why), lasting=True)
         return
     yield from must(ReconcileApex())
     yield from must(SetWeights(ALL_TO_PRIMARY))

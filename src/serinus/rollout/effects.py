@@ -103,10 +103,15 @@ class SaveStatus:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Tell people: an event on the Canary."""
+    """Tell people: an event on the Canary.
+
+    ``lasting`` marks words about a state that goes on (waiting for pods): ticks that find it
+    unchanged a moment later need not be heard again.
+    """
 
     type: Literal["Normal", "Warning"]
     message: str
+    lasting: bool = False
 
 
 Effect = (

@@ -47,7 +47,7 @@ def promote(canary: Canary, world: World, status: CanaryStatus) -> Tick:
     yield from must(ReconcileAutoscaler(follow=True))
     if not world.primary.readiness.ready:
         why = world.primary.readiness.why
-        yield Record("Warning", messages.waiting_for_primary(canary, why))
+        yield Record("Warning", messages.waiting_for_primary(canary, why), lasting=True)
         return
     status = statuses.weighing(status, 0, world.now)
     yield from must(SaveStatus(statuses.enter(canary, status, Phase.FINALISING, world.now)))

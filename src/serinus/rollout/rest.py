@@ -43,11 +43,11 @@ def rest(canary: Canary, world: World, status: CanaryStatus) -> Tick:
 def _start(canary: Canary, world: World, status: CanaryStatus) -> Tick:
     assert world.target is not None
     if world.primary is None:
-        yield Record("Warning", messages.waiting_for_primary_to_appear(canary))
+        yield Record("Warning", messages.waiting_for_primary_to_appear(canary), lasting=True)
         return
     if not world.primary.readiness.ready:
         why = world.primary.readiness.why
-        yield Record("Warning", messages.waiting_for_primary(canary, why))
+        yield Record("Warning", messages.waiting_for_primary(canary, why), lasting=True)
         return
     yield from must(SaveStatus(statuses.begin(canary, status, world.target, world.now)))
     yield Record("Normal", messages.new_revision(canary))
