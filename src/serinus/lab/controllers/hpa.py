@@ -4,6 +4,7 @@ The bounds are enforced at once, from the watch; metrics are asked for once per 
 while there is an autoscaler that needs them.
 """
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -63,6 +64,7 @@ class AutoscalerController:
         self._autoscalers = view.cache(HPAS)
         self._pods = view.cache(PODS)
         self._history: defaultdict[str, list[Recommendation]] = defaultdict(list)
+        self._due: dict[str, float] = {}
         self._autoscalers.subscribe(self._changed)
         view.cache(DEPLOYMENTS).subscribe(self._target_changed(DEPLOYMENTS))
 
@@ -74,8 +76,10 @@ class AutoscalerController:
         old, new = change.old, change.new
         if old and (new is None or old["metadata"]["uid"] != new["metadata"]["uid"]):
             self._history.pop(old["metadata"]["uid"], None)
-        # Our own status writes are no news, and metrics are due once per period only.
+        # Our own status writes are no news.
         if old is None or new is None or old["spec"] != new["spec"]:
+            for obj in (old, new):
+                self._due.pop(obj["metadata"]["uid"] if obj else "", None)
             self._queue.add(change.key)
 
     def _target_changed(self, resource: Resource) -> Callable[[Change[Object]], None]:
@@ -110,7 +114,17 @@ class AutoscalerController:
             await self._report(autoscaler, finding, rescaled=False)
             return self._period
         assert resource is not None
-        finding = await self._find(autoscaler, scale)
+        uid, clock = autoscaler["metadata"]["uid"], asyncio.get_running_loop().time
+        finding = self._bound(autoscaler, scale)
+        if finding.desired == finding.current and finding.current > 0:
+            wait = self._due.get(uid, 0.0) - clock()
+            if wait > 0:
+                if status := autoscaler.get("status"):
+                    seen = {"currentReplicas": finding.current, "desiredReplicas": finding.current}
+                    await self._view.replace_status(HPAS, autoscaler, {**status, **seen})
+                return wait
+            await self._judge(autoscaler, scale, finding)
+        self._due[uid] = clock() + self._period
         rescaled = finding.desired != finding.current
         if rescaled:
             await self._rescale(autoscaler, resource, finding)
@@ -134,7 +148,8 @@ class AutoscalerController:
         scale: Object = msgspec.json.decode(answer)
         return scale
 
-    async def _find(self, autoscaler: Object, scale: Object) -> Finding:
+    def _bound(self, autoscaler: Object, scale: Object) -> Finding:
+        """What can be said without metrics."""
         spec = autoscaler["spec"]
         current = (scale.get("spec") or {}).get("replicas") or 0
         minimum, maximum = spec.get("minReplicas", 1), spec["maxReplicas"]
@@ -155,8 +170,6 @@ class AutoscalerController:
         elif current < minimum:
             finding.desired = minimum
             finding.reason = "Current number of replicas below Spec.MinReplicas"
-        else:
-            await self._judge(autoscaler, scale, finding)
         return finding
 
     async def _judge(self, autoscaler: Object, scale: Object, finding: Finding) -> None:
