@@ -247,6 +247,15 @@ def test_validation_by_the_schema(kind: Kind, spec: dict[str, Any], expected: li
     assert [str(error) for error in validate(kind, bird(**spec))] == expected
 
 
+def test_a_pattern_that_only_go_understands_lets_all_pass() -> None:
+    registry = Registry.builtin()
+    odd = {"type": "string", "pattern": r"^\p{L}+$"}
+    registry.add_crd(crd({"type": "object", "properties": {"interval": odd}}))
+    kind = registry.by_kind("example.test", "v1", "Bird")
+    assert kind is not None
+    assert validate(kind, bird(interval="1")) == []
+
+
 def test_a_missing_field(kind: Kind) -> None:
     obj = bird()
     del obj["spec"]["interval"]

@@ -87,9 +87,13 @@ class Schema:
     not_: "Schema | None" = None
 
     @cached_property
-    def regex(self) -> re.Pattern[str]:
-        """``pattern``, compiled. Go's RE2 writes a few things in its own way."""
-        return re.compile(self.pattern.replace(r"\z", r"\Z"))
+    def regex(self) -> re.Pattern[str] | None:
+        """``pattern``, compiled; None if it is one that only Go's RE2 understands (``\\pL``): then
+        every text matches, since refusing the whole CRD for it would help nobody."""
+        try:
+            return re.compile(self.pattern.replace(r"\z", r"\Z"))
+        except re.error:
+            return None
 
     @property
     def is_open(self) -> bool:

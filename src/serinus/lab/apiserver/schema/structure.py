@@ -149,7 +149,7 @@ def _check_string(schema: Schema, value: str, path: str) -> Iterator[FieldError]
         yield error.invalid(
             path, value, f"{path} in body should be at least {schema.min_length} chars long"
         )
-    if schema.pattern and not schema.regex.search(value):
+    if schema.pattern and schema.regex is not None and not schema.regex.search(value):
         yield error.invalid(path, value, f"{path} in body should match '{schema.pattern}'")
     check = _FORMATS.get(schema.format)
     if check is not None and not check(value):
