@@ -75,7 +75,8 @@ def check_builtin(
     if not types_only and isinstance(value, dict):
         yield from _missing(schema, value, path)
     for child, part, here in _parts(schema, value, path):
-        if part is None and isinstance(value, list):
+        # A null field is one that is not there; a null item or map value is nothing of its type.
+        if part is None and not schema.properties:
             yield _wrong_type(here, part, child.type or "any")
         relaxed = types_only or here == "status"
         yield from check_builtin(child, part, here, types_only=relaxed)
