@@ -208,8 +208,7 @@ class Cluster:
         return printed
 
     def apply(self, *objects: Object) -> None:
-        listed = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
-        self.kubectl("apply", "--validate=false", "-f", "-", stdin=json.dumps(listed))
+        self.kubectl("apply", "-f", "-", stdin="\n---\n".join(map(json.dumps, objects)))
 
     def get(self, kind: str, name: str, namespace: str = "default") -> Object:
         """One object; {} when it is not there."""
