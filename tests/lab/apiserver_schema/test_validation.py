@@ -313,6 +313,8 @@ def every_path(value: Any, path: str = "") -> list[str]:
     parts = value.items() if isinstance(value, dict) else enumerate(value)
     found = []
     for key, part in parts:
+        if "." in str(key):
+            continue
         here = f"{path}.{key}" if path else str(key)
         found.append(here)
         if isinstance(part, dict | list):
