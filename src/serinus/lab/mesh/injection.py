@@ -106,7 +106,11 @@ def _sidecar(version: KumaVersion, mesh: str) -> dict[str, Any]:
         },
         "terminationMessagePath": "/dev/termination-log",
         "terminationMessagePolicy": "File",
-        "resources": {},
+        # As Kuma's injector asks for: an HPA on CPU needs a request of every container.
+        "resources": {
+            "requests": {"cpu": "50m", "memory": "64Mi"},
+            "limits": {"cpu": "1000m", "memory": "512Mi"},
+        },
         "volumeMounts": [
             {
                 "name": _VOLUME,
