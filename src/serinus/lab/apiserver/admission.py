@@ -61,14 +61,6 @@ class Admission:
         if self._session is not None:
             await self._session.close()
 
-    def concerned(self, operation: Operation) -> bool:
-        """Whether any webhook would be asked (without it, a write need not be shown twice)."""
-        return any(
-            True
-            for plural in ("mutatingwebhookconfigurations", "validatingwebhookconfigurations")
-            for _ in self._matching(plural, operation, operation.old or {})
-        )
-
     async def mutate(self, operation: Operation, new: Obj, warnings: list[str]) -> Obj:
         """``new`` after all mutating webhooks."""
         for webhook in list(self._matching("mutatingwebhookconfigurations", operation, new)):

@@ -178,6 +178,9 @@ async def _websocket(api: Api, call: Call, url: str, query: Query) -> web.Stream
         back = asyncio.create_task(_pump(upstream, client))
         try:
             await asyncio.wait({there, back}, return_when=asyncio.FIRST_COMPLETED)
+            if there.done() and isinstance(there.exception(), ConnectionError):
+                # The command has ended while input still came: its last words are under way.
+                await asyncio.wait({back})
         finally:
             for task in (there, back):
                 task.cancel()

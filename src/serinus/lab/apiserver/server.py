@@ -61,7 +61,9 @@ _PARTS: dict[tuple[str, str], Handler] = {
 
 def _handler(kind: Kind, info: RequestInfo) -> Handler | None:
     if not info.subresource:
-        return _MAIN.get(info.verb)
+        if (kind.group, kind.plural) == ("", "bindings"):
+            return pods.bind
+        return _MAIN.get(info.verb) if info.verb in kind.verbs else None
     part = kind.subresource(info.subresource)
     if part is None:
         return None

@@ -83,12 +83,17 @@ def _created() -> Obj:
 
 
 async def bind(api: Api, call: Call, kind: Kind) -> web.StreamResponse:
-    """POST pods/binding: puts a pod on a node, once."""
+    """POST pods/binding or bindings: puts a pod on a node, once."""
     binding, _ = await body.read(call)
+    if kind.kind == "Binding":
+        pod_kind = api.registry.by_kind("", "v1", "Pod")
+        assert pod_kind is not None, "Pod is a built-in kind"
+        kind = pod_kind
+    name = call.info.name or (binding.get("metadata") or {}).get("name", "")
     node = (binding.get("target") or {}).get("name")
     if not node:
         wrong = field_errors.required("target.name")
-        raise errors.invalid("", "Binding", call.info.name, [wrong])
+        raise errors.invalid("", "Binding", name, [wrong])
 
     def transform(pod: Obj) -> Obj:
         if pod["spec"].get("nodeName"):
@@ -104,7 +109,7 @@ async def bind(api: Api, call: Call, kind: Kind) -> web.StreamResponse:
         return pod
 
     options = WriteOptions(field_manager="kube-scheduler")
-    target = Target(kind, call.info.namespace, call.info.name, "binding")
+    target = Target(kind, call.info.namespace, name, "binding")
     await updating.update_object(api, call, target, transform, options)
     return call.plain(_created(), HTTPStatus.CREATED)
 

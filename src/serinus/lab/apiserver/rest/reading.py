@@ -160,7 +160,8 @@ async def watch_(api: Api, call: Call, kind: Kind) -> web.StreamResponse:
         await response.write(error_event(error))
         await response.write_eof()
     except ConnectionError:
-        pass
+        # The client has what it wanted and left: the usual end of a watch.
+        return response
     finally:
         await lines.aclose()
     return response

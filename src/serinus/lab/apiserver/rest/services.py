@@ -33,6 +33,16 @@ def allocate(store: Store, service: Obj, live: Obj | None) -> None:
             port.pop("nodePort", None)
 
 
+def keep_address(live: Obj, new: Obj) -> None:
+    """An update that does not mention the address means the one that is there."""
+    spec, before = new.get("spec") or {}, live.get("spec") or {}
+    if "ExternalName" in (spec.get("type"), before.get("type")):
+        return
+    for name in ("clusterIP", "clusterIPs"):
+        if not spec.get(name) and before.get(name):
+            spec[name] = before[name]
+
+
 def _allocate_address(store: Store, service: Obj, live: dict[str, Any]) -> None:
     spec = service["spec"]
     kept = live.get("clusterIP")

@@ -45,6 +45,8 @@ def prepare_update(kind: Kind, live: Obj, new: Obj) -> None:
             label_namespace(new)
         case "", "secrets":
             take_string_data(new)
+        case "", "services":
+            services.keep_address(live, new)
 
 
 def keep(live: Obj, new: Obj, name: str) -> None:
