@@ -138,9 +138,13 @@ async def reap() -> None:
         await asyncio.sleep(REAP_SECONDS)
         dead = set(_dead_children())
         for pid in dead & before:
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(pid, os.WNOHANG)
+            _bury(pid)
         before = dead
+
+
+def _bury(pid: int) -> None:
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
 
 
 def _dead_children() -> Iterator[int]:
@@ -148,6 +152,11 @@ def _dead_children() -> Iterator[int]:
         with contextlib.suppress(OSError):
             if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
                 yield pid
+
+
+async def _all_set(*events: asyncio.Event) -> None:
+    for event in events:
+        await event.wait()
 
 
 class NodeProcess:
@@ -170,7 +179,9 @@ class NodeProcess:
         self._start("reaper", reap)
         self._start("API server", lambda: run_api_server(self._settings))
         await wait_for_api_server(self._paths)
-        kubelet = Kubelet(components.client_for(components.KUBELET, self._paths), self._paths, images)
+        kubelet = Kubelet(
+            components.client_for(components.KUBELET, self._paths), self._paths, images
+        )
         self._start("kubelet", kubelet.run)
         self._start("controllers", self._controllers)
         self._start("mesh", self._mesh)
@@ -178,8 +189,8 @@ class NodeProcess:
         tls = tls_context(pki.Pki(self._paths.pki))
         server = await KubeletServer(kubelet).start(str(NODE_IP), KUBELET_PORT, tls)
         # A pod made before the mesh's webhooks are there would have no sidecar.
-        ready = asyncio.gather(kubelet.ready.wait(), self._mesh_ready.wait())
-        end = asyncio.create_task(ended.wait())
+        ready = asyncio.create_task(_all_set(kubelet.ready, self._mesh_ready))
+        end = asyncio.create_task(_all_set(ended))
         await asyncio.wait({ready, end}, return_when=asyncio.FIRST_COMPLETED)
         if ready.done():
             self._say_ready()

@@ -235,9 +235,7 @@ def _prepare(paths: LabPaths, name: str, port: int) -> None:
     keys = pki.ensure(paths.pki)
     components.ensure_tokens(paths.tokens)
     token = components.token_of(paths.tokens, components.ADMIN)
-    pki.write_kubeconfig(
-        paths.kubeconfig, name, f"https://127.0.0.1:{port}", keys.ca.cert, token
-    )
+    pki.write_kubeconfig(paths.kubeconfig, name, f"https://127.0.0.1:{port}", keys.ca.cert, token)
 
 
 def _spawn(

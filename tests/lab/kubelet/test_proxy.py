@@ -8,10 +8,10 @@ from serinus.lab.kubelet.manifest import EndpointSlice, Service
 from serinus.lab.kubelet.proxy import Redirection, base_rules, frontends, service_rules
 
 
-def service(name: str, ip: str, **port: Any) -> Service:
-    body = {
+def service(name: str, ip: str, port: str = "") -> Service:
+    body: dict[str, Any] = {
         "metadata": {"name": name, "namespace": "test"},
-        "spec": {"clusterIP": ip, "ports": [{"port": 9898, **port}]},
+        "spec": {"clusterIP": ip, "ports": [{"port": 9898, "name": port}]},
     }
     return msgspec.convert(body, Service)
 
@@ -32,7 +32,7 @@ def behind(name: str, *addresses: str, ready: bool = True, port: str = "") -> En
 def test_rules_for_services_with_many_one_and_no_pods() -> None:
     services = [
         service("many", "10.96.0.10"),
-        service("one", "10.96.0.11", name="http"),
+        service("one", "10.96.0.11", port="http"),
         service("none", "10.96.0.12"),
         service("headless", "None"),
     ]

@@ -1,5 +1,6 @@
 """The images that every lab knows."""
 
+import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,7 +11,9 @@ from serinus.lab.images.image import Image, runs
 PACKAGE_PARENT = str(Path(serinus.__file__).parent.parent)
 """Where pods import this package from."""
 
-_PYTHON = {"PYTHONPATH": PACKAGE_PARENT, "MALLOC_ARENA_MAX": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+_SEARCHED = os.pathsep.join(filter(None, [PACKAGE_PARENT, os.environ.get("PYTHONPATH")]))
+
+_PYTHON = {"PYTHONPATH": _SEARCHED, "MALLOC_ARENA_MAX": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 
 PODCLI = """#!/bin/sh
 # podcli check http|tcp ADDRESS [--timeout=N] [--retry N]: podinfo's own probe.

@@ -31,9 +31,7 @@ async def forward(network: PodNetwork, ports: list[int], channels: Channels) -> 
     listener = asyncio.create_task(_listen(channels, writers))
     try:
         while pumps and not listener.done():
-            _, pumps = await asyncio.wait(
-                {listener, *pumps}, return_when=asyncio.FIRST_COMPLETED
-            )
+            _, pumps = await asyncio.wait({listener, *pumps}, return_when=asyncio.FIRST_COMPLETED)
             pumps.discard(listener)
     finally:
         for task in (listener, *pumps):

@@ -213,4 +213,3 @@ class Kubelet:
     def _keep(self, task: asyncio.Task[None]) -> None:
         self._goings.add(task)
         task.add_done_callback(self._goings.discard)
-

@@ -210,7 +210,8 @@ class PodWorker:
         deadline = time.monotonic() + grace
         await asyncio.gather(*(w.stop(grace) for w in [*self._mains, *self._plain_inits()]))
         for worker in reversed([w for w in self._inits if w.role == "sidecar"]):
-            rest = max(deadline - time.monotonic(), min(SIDECAR_SECONDS, grace))
+            least = min(SIDECAR_SECONDS, grace) if delete else 0.0
+            rest = max(deadline - time.monotonic(), least)
             await worker.stop(rest)
         await asyncio.gather(*self._tasks[:1], return_exceptions=True)
         for task in self._tasks:
@@ -289,5 +290,3 @@ class PodWorker:
         self._sent = status
         self._conditions = status["conditions"]
         return True
-
-

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 import serinus
 from serinus.lab.paths import labs_root
 
-_OWN = frozenset({"/proc", "/dev", "/tmp", "/run", "/etc", "/lost+found", "/boot"})  # noqa: S108
+_OWN = frozenset({"/proc", "/dev", "/tmp", "/run", "/etc", "/lost+found", "/boot"})
 """Top-level directories that are not the machine's in a container."""
 
 _ETC = (
@@ -54,8 +54,8 @@ def root_arguments() -> list[str]:
     for entry in sorted(Path("/").iterdir()):
         if str(entry) not in _OWN:
             arguments += _shown(entry)
-    arguments += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/dev/shm"]  # noqa: S108
-    arguments += ["--perms", "1777", "--tmpfs", "/tmp", "--dir", "/run", "--dir", "/etc"]  # noqa: S108
+    arguments += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/dev/shm"]
+    arguments += ["--perms", "1777", "--tmpfs", "/tmp", "--dir", "/run", "--dir", "/etc"]
     for name in _ETC:
         entry = Path("/etc") / name
         if entry.exists():

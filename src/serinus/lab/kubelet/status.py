@@ -108,9 +108,7 @@ def _conditions(
         why, message = "PodTerminating", "the pod is being deleted"
     elif not serving:
         why = "ContainersNotReady"
-    waiting = [
-        c.spec.name for c in view.containers if c.role != "main" and not _has_initialized(c)
-    ]
+    waiting = [c.spec.name for c in view.containers if c.role != "main" and not _has_initialized(c)]
     wanted = [
         ("PodReadyToStartContainers", view.networked, "", ""),
         (
@@ -168,9 +166,11 @@ def qos_class(pod: Pod) -> str:
         for name in ("cpu", "memory"):
             limit = limits.get(name)
             request = requests.get(name, limit)
-            if limit is None or request is None:
-                guaranteed = False
-            elif parse_quantity(str(limit)) != parse_quantity(str(request)):
+            if (
+                limit is None
+                or request is None
+                or parse_quantity(str(limit)) != parse_quantity(str(request))
+            ):
                 guaranteed = False
     if not any_amount:
         return "BestEffort"

@@ -5,7 +5,6 @@ files are symbolic links into ``..data``, itself a link that one rename moves to
 """
 
 import asyncio
-import os
 import shutil
 import time
 from dataclasses import dataclass, field
@@ -29,6 +28,7 @@ from serinus.lab.kubelet.manifest import (
     SecretVolume,
     TokenProjection,
     Volume,
+    VolumeProjection,
 )
 from serinus.lab.kubelet.rootfs import Mount
 from serinus.lab.paths import LabPaths
@@ -109,10 +109,11 @@ class PodVolumes:
             if volume is None:
                 raise ConfigError(f"volumeMounts: the pod has no volume {wish.name!r}")
             source = self._place(volume)
+            writable = volume.empty_dir is not None or volume.host_path is not None
             inner = wish.sub_path or expand(wish.sub_path_expr, environment)
             if inner:
-                source = self._inside(source, inner, make=bool(volume.empty_dir))
-            read_only = wish.read_only or not (volume.empty_dir or volume.host_path)
+                source = self._inside(source, inner, make=writable)
+            read_only = wish.read_only or not writable
             mounts.append(Mount(source, wish.mount_path, read_only))
         return mounts
 
@@ -120,9 +121,8 @@ class PodVolumes:
         if PurePosixPath(inner).is_absolute() or ".." in PurePosixPath(inner).parts:
             raise ConfigError(f"subPath: {inner!r} leaves the volume")
         path = source / inner
-        if make or (source.is_relative_to(self.paths.root) and not path.exists()):
-            if make or source.is_relative_to(self.paths.xds):
-                path.mkdir(parents=True, exist_ok=True)
+        if make:
+            path.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             raise ConfigError(f"subPath: {inner!r} is not in the volume")
         return path.resolve()
@@ -133,8 +133,10 @@ class PodVolumes:
         path = Path(volume.host_path.path).resolve()
         root = self.paths.root.resolve()
         secret = [self.paths.pki, self.paths.tokens, self.paths.state, self.paths.kubeconfig]
-        if not path.is_relative_to(root) or path == root or any(
-            path.is_relative_to(place.resolve()) for place in secret
+        if (
+            not path.is_relative_to(root)
+            or path == root
+            or any(path.is_relative_to(place.resolve()) for place in secret)
         ):
             raise ConfigError(
                 f"hostPath: {volume.host_path.path} is not allowed; the lab mounts only "
@@ -144,44 +146,45 @@ class PodVolumes:
 
     async def _refresh(self, volume: Volume) -> None:
         place = self._place(volume)
-        mode = 0o644
         if volume.host_path:
             if volume.host_path.type == "DirectoryOrCreate":
                 place.mkdir(parents=True, exist_ok=True)
             elif not place.exists():
                 raise ConfigError(f"hostPath: {place} does not exist")
-            return
-        if volume.empty_dir is not None:
+        elif volume.empty_dir is not None:
             place.mkdir(parents=True, exist_ok=True)
-            return
-        files: Files = {}
-        if volume.config_map:
-            mode = volume.config_map.default_mode
-            files = self._config_map(volume.config_map, mode)
-        elif volume.secret:
-            mode = volume.secret.default_mode
-            files = self._secret(volume.secret, mode)
-        elif volume.downward_api:
-            files = self._downward(volume.downward_api, volume.downward_api.default_mode)
-        elif volume.projected:
-            mode = volume.projected.default_mode
-            for source in volume.projected.sources:
-                if source.config_map:
-                    files |= self._config_map(source.config_map, mode)
-                if source.secret:
-                    secret = SecretVolume(
-                        source.secret.name, source.secret.items, source.secret.optional
-                    )
-                    files |= self._secret(secret, mode)
-                if source.downward_api:
-                    files |= self._downward(source.downward_api, mode)
-                if source.service_account_token:
-                    files |= await self._token(volume.name, source.service_account_token, mode)
         else:
+            files = await self._files(volume)
+            if self._written.get(volume.name) != files:
+                write_atomically(place, files)
+                self._written[volume.name] = files
+
+    async def _files(self, volume: Volume) -> Files:
+        """The files of a volume that shows what the API server holds."""
+        if volume.config_map:
+            return self._config_map(volume.config_map, volume.config_map.default_mode)
+        if volume.secret:
+            return self._secret(volume.secret, volume.secret.default_mode)
+        if volume.downward_api:
+            return self._downward(volume.downward_api, volume.downward_api.default_mode)
+        if volume.projected is None:
             raise ConfigError("it has a kind that the lab does not know")
-        if self._written.get(volume.name) != files:
-            write_atomically(place, files)
-            self._written[volume.name] = files
+        files: Files = {}
+        for source in volume.projected.sources:
+            files |= await self._projection(volume.name, source, volume.projected.default_mode)
+        return files
+
+    async def _projection(self, volume: str, source: VolumeProjection, mode: int) -> Files:
+        if source.config_map:
+            return self._config_map(source.config_map, mode)
+        if source.secret:
+            chosen = source.secret
+            return self._secret(SecretVolume(chosen.name, chosen.items, chosen.optional), mode)
+        if source.downward_api:
+            return self._downward(source.downward_api, mode)
+        if source.service_account_token:
+            return await self._token(volume, source.service_account_token, mode)
+        raise ConfigError("a projected source has a kind that the lab does not know")
 
     def _config_map(self, source: ConfigMapVolume, mode: int) -> Files:
         found = self.objects.config_map(self.facts.pod.metadata.namespace, source.name)
@@ -248,7 +251,7 @@ def write_atomically(directory: Path, files: Files) -> None:
         file.write_bytes(data)
         file.chmod(mode)
     link = directory / "..data"
-    old = directory / os.readlink(link) if link.is_symlink() else None
+    old = directory / link.readlink() if link.is_symlink() else None
     fresh = directory / "..data_tmp"
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(stamp)

@@ -19,6 +19,8 @@ TOKEN_KEY = os.urandom(32)
 TOKEN_TTL = 60
 """Seconds that a token of POST /token is good for."""
 
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
 MAX_DELAY = 300.0
 """Seconds; a longer /delay is refused so that a typo does not hold a connection for days."""
 
@@ -72,39 +74,26 @@ class Podinfo:
                 return reply(self.runtime())
             case "version", "":
                 return reply({"version": self.version, "commit": "serinus-lab"})
-            case "healthz", "":
-                return reply({"status": "OK"})
-            case "readyz", "":
-                if self.ready:
-                    return reply({"status": "OK"})
-                return reply({"status": "Service Unavailable"}, 503)
-            case "readyz", ("enable" | "disable"):
-                self.ready = rest == "enable"
-                return reply({"status": "OK"}, 202)
+            case (("healthz" | "readyz"), _):
+                return self._health(head, rest)
             case "status", _:
                 return self._status(rest)
             case "delay", _:
                 return await self._delay(rest)
             case "token", _:
                 return self._token(rest, request)
-            case "env", "":
-                return reply([f"{name}={value}" for name, value in sorted(os.environ.items())])
-            case "headers", "":
-                titles = {name.title(): [value] for name, value in request.headers.items()}
-                return reply(titles)
-            case ("echo" | "api"), _:
+            case (("env" | "headers"), ""):
+                return self._mirror(head, request)
+            case (("echo" | "api"), _):
                 if request.method not in {"POST", "PUT"}:
                     return reply({"code": 405, "message": "use POST or PUT"}, 405)
                 return Response(202, request.body)
-            case ("store" | "cache"), _:
+            case (("store" | "cache"), _):
                 return self._store(rest, request)
             case "metrics", "":
-                text = self.metrics.exposition().encode()
-                return Response(200, text, "text/plain; version=0.0.4; charset=utf-8")
+                return Response(200, self.metrics.exposition().encode(), METRICS_TYPE)
             case "panic", "":
-                self.log("Panic command received", "fatal")
-                sys.stderr.flush()
-                os._exit(255)
+                self._panic()
         return reply({"code": 404, "message": f"no such path: {request.path}"}, 404)
 
     def runtime(self) -> dict[str, str]:
@@ -124,6 +113,26 @@ class Podinfo:
             "num_goroutine": str(len(asyncio.all_tasks())),
             "num_cpu": str(os.cpu_count() or 1),
         }
+
+    def _mirror(self, head: str, request: Request) -> Response:
+        if head == "env":
+            return reply([f"{name}={value}" for name, value in sorted(os.environ.items())])
+        return reply({name.title(): [value] for name, value in request.headers.items()})
+
+    def _panic(self) -> None:
+        self.log("Panic command received", "fatal")
+        sys.stderr.flush()
+        os._exit(255)
+
+    def _health(self, head: str, rest: str) -> Response:
+        if head == "readyz" and rest in {"enable", "disable"}:
+            self.ready = rest == "enable"
+            return reply({"status": "OK"}, 202)
+        if rest:
+            return reply({"code": 404, "message": f"no such path: /{head}/{rest}"}, 404)
+        if head == "readyz" and not self.ready:
+            return reply({"status": "Service Unavailable"}, 503)
+        return reply({"status": "OK"})
 
     def _status(self, code: str) -> Response:
         if not code.isdigit() or not 200 <= int(code) <= 599:
