@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any
 
 import aiohttp
@@ -34,6 +34,9 @@ from serinus.workload.labels import LabelRules
 from serinus.workload.views import decode_deployment, decode_hpa, decode_service
 
 log = structlog.get_logger(__name__)
+
+REDISCOVER = 60.0
+"""Seconds between two looks at which of Kuma's kinds the cluster has: four small requests."""
 
 RETRY = 2.0
 """Seconds between two attempts to read the API server's kinds at the start."""
@@ -85,16 +88,40 @@ async def operate(settings: Settings) -> None:
             client, CANARIES, decode_canary, namespace=settings.namespace or None
         )
         telemetry = Telemetry(settings.mesh_provider, lambda: _readable(canaries))
-        missing = {"text": "the API server has not answered yet"}
-        server = Server(settings.listen, settings.port, telemetry.registry, lambda: missing["text"])
+        needed: list[Cache[Any]] = [canaries]
+        server = Server(
+            settings.listen, settings.port, telemetry.registry, lambda: _unready(needed)
+        )
         await server.start()
         log.info("starting", version=__version__, server=connection.server, port=server.port)
         try:
-            kinds = await _discover(client)
-            missing["text"] = "the caches are being filled"
-            await _work(settings, client, session, canaries, kinds, telemetry, missing)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(canaries.run())
+                kinds = await _discover(client)
+                while True:
+                    work = _work(settings, client, session, needed, kinds, telemetry)
+                    kinds = await _until_kinds_change(client, kinds, work)
         finally:
             await server.stop()
+
+
+async def _until_kinds_change(
+    client: Client, kinds: KumaKinds, work: Coroutine[Any, Any, None]
+) -> KumaKinds:
+    """Do the work with these kinds until Kuma is installed, upgraded or removed."""
+    working = asyncio.create_task(work)
+    try:
+        while True:
+            await asyncio.wait({working}, timeout=REDISCOVER)
+            if working.done():
+                await working
+            found = await _discover(client)
+            if found != kinds:
+                log.info("Kuma's kinds have changed", crds=sorted(found.crds))
+                return found
+    finally:
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
 
 
 async def _discover(client: Client) -> KumaKinds:
@@ -111,11 +138,13 @@ async def _work(
     settings: Settings,
     client: Client,
     session: aiohttp.ClientSession,
-    canaries: Canaries,
+    needed: list[Cache[Any]],
     kinds: KumaKinds,
     telemetry: Telemetry,
-    missing: dict[str, str],
 ) -> None:
+    """Be the operator of a cluster with these kinds; ``needed`` begins with the canaries, and
+    gets what else has to be known before there is anything to do."""
+    canaries: Canaries = needed[0]
     namespace = settings.namespace or None
     caches = WorkloadCaches(
         Cache(client, DEPLOYMENTS, decode_deployment, namespace=namespace),
@@ -124,6 +153,7 @@ async def _work(
     )
     kuma = KumaCaches.of(client, kinds, namespace)
     watched: list[Cache[Any]] = [caches.deployments, caches.services, caches.hpas, *kuma.all()]
+    needed[1:] = watched
     by_kind = {cache.resource.kind: cache for cache in watched}
     rules = LabelRules(settings.selector_labels, settings.include_label_prefix)
     router = KumaRouter(client, kinds, kuma)
@@ -148,19 +178,26 @@ async def _work(
         settings.minimum_interval,
     )
     async with asyncio.TaskGroup() as tasks:
-        everything: list[Cache[Any]] = [canaries, *watched]
-        for cache in everything:
-            tasks.create_task(cache.run())
+        running = [tasks.create_task(cache.run()) for cache in watched]
         writing = tasks.create_task(events.run())
-        for cache in everything:
+        for cache in needed:
             await cache.synced.wait()
-        missing["text"] = ""
         log.info("ready", canaries=len(canaries))
         try:
             await controller.run()
         finally:
             await events.close(timeout=2.0)
-            writing.cancel()
+            for task in (writing, *running):
+                task.cancel()
+
+
+def _unready(needed: Iterable[Cache[Any]]) -> str:
+    """What is not known yet, and why where that is known."""
+    return "; ".join(
+        f"{cache.resource.plural}: {cache.last_error or 'not listed yet'}"
+        for cache in needed
+        if not cache.synced.is_set()
+    )
 
 
 def _readable(canaries: Canaries) -> Iterable[Canary]:
