@@ -56,6 +56,7 @@ class Admission:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._session: aiohttp.ClientSession | None = None
+        self._webhooks: dict[str, tuple[int, list[Obj]]] = {}
 
     async def close(self) -> None:
         if self._session is not None:
@@ -90,10 +91,19 @@ class Admission:
     def _matching(self, plural: str, operation: Operation, obj: Obj) -> Iterator[Obj]:
         if operation.kind.group == GROUP:
             return
-        for entry in self._store.list((GROUP, plural)):
-            for webhook in entry.decode().get("webhooks") or ():
-                if self._concerns(webhook, operation, obj):
-                    yield webhook
+        for webhook in self._configured(plural):
+            if self._concerns(webhook, operation, obj):
+                yield webhook
+
+    def _configured(self, plural: str) -> list[Obj]:
+        """The webhooks by configuration and place in it, read anew only when they have changed."""
+        version = self._store.collection((GROUP, plural)).version
+        known = self._webhooks.get(plural)
+        if known is None or known[0] != version:
+            entries = self._store.list((GROUP, plural))
+            found = [hook for entry in entries for hook in entry.decode().get("webhooks") or ()]
+            known = self._webhooks[plural] = (version, found)
+        return known[1]
 
     def _concerns(self, webhook: Obj, operation: Operation, obj: Obj) -> bool:
         if not any(_covers(rule, operation) for rule in webhook.get("rules") or ()):

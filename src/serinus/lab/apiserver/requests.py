@@ -1,5 +1,6 @@
 """What a request asks: path and query taken apart, as Kubernetes' RequestInfo."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -30,6 +31,7 @@ class RequestInfo:
         return bool(self.resource)
 
 
+_NAME_CLAUSE = re.compile(r"(?:^|,)metadata\.name==?([^,=]+)(?:,|$)")
 _VERBS = {"GET": "get", "HEAD": "get", "POST": "create", "PUT": "update", "PATCH": "patch"}
 
 
@@ -58,9 +60,17 @@ def parse(method: str, path: str, query: Mapping[str, str]) -> RequestInfo:
             verb = "watch"
         elif not name:
             verb = "list"
+    if not name and verb in {"list", "watch", "deletecollection"}:
+        # A role may allow to list the one object of a name: what is asked is about that object.
+        name = _only_name(query.get("fieldSelector", ""))
     return RequestInfo(
         verb, path, group, version, namespace, resource, name, subresource, "/".join(parts[3:])
     )
+
+
+def _only_name(selector: str) -> str:
+    found = _NAME_CLAUSE.search(selector)
+    return found[1] if found else ""
 
 
 FieldValidation = Literal["Strict", "Warn", "Ignore"]

@@ -17,6 +17,8 @@ from serinus.lab.apiserver.schema.prune import (
     unknown_fields,
 )
 from serinus.lab.apiserver.schema.registry import Kind
+from serinus.lab.apiserver.schema.schema import object_meta
+from serinus.lab.apiserver.schema.structure import check_builtin
 
 JSON_TYPES = frozenset({"", "application/json", "*/*"})
 YAML_TYPES = frozenset({"application/yaml", "application/apply-patch+yaml"})
@@ -118,7 +120,25 @@ def clean(
             f"strict decoding error: {', '.join(found)}"
         )
     call.warnings.extend(found)
+    return pruned(kind, obj)
+
+
+def pruned(kind: Kind, obj: Obj) -> Obj:
+    """``obj`` without what the schema does not know. What has the wrong type is 400.
+
+    After this, code may rely on the types of metadata, and of all of a built-in object.
+    """
     cleaned: Obj = prune(kind.schema, obj)
+    if kind.is_custom:
+        meta = object_meta()
+        wrong = list(check_builtin(meta, cleaned.get("metadata"), "metadata", types_only=True))
+    else:
+        wrong = list(check_builtin(kind.schema, cleaned, "", types_only=True))
+    if wrong:
+        raise errors.bad_request(
+            f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: '
+            f"{', '.join(map(str, wrong))}"
+        )
     return cleaned
 
 

@@ -56,9 +56,9 @@ async def create_object(
     obj = await writing.admit_changed(api, call, operation, obj)
     lifecycle.born(kind, obj)
     strategy.prepare_create(kind, obj)
+    writing.check_valid(kind, obj, None)
     if not tracked:
         obj = writing.track(named, None, obj, options)
-    writing.check_valid(kind, obj, None)
     await api.admission.validate(operation, obj, call.warnings)
     # From here to the write there is no await: what was checked still holds.
     where, key = resource(kind), (target.namespace if kind.namespaced else "", metadata["name"])

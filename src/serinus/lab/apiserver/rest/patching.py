@@ -21,7 +21,6 @@ from serinus.lab.apiserver.rest.creating import create_object
 from serinus.lab.apiserver.rest.updating import answer, update_object
 from serinus.lab.apiserver.rest.writing import Target
 from serinus.lab.apiserver.schema import field_errors
-from serinus.lab.apiserver.schema.prune import prune
 from serinus.lab.apiserver.schema.registry import Kind
 from serinus.lab.apiserver.store import Entry, encode
 
@@ -48,8 +47,7 @@ async def patch(api: Api, call: Call, kind: Kind) -> web.StreamResponse:
             raise errors.invalid("", "", "", [wrong])
         if options.field_validation == "Warn":
             call.warnings[:] = found
-        cleaned: Obj = prune(kind.schema, patched)
-        return cleaned
+        return body.pruned(kind, patched)
 
     made = await update_object(api, call, target, transform, options)
     return answer(call, kind, made)

@@ -46,15 +46,14 @@ def admit(api: Api, pod: Obj) -> None:
 
 def _mount_token(spec: dict[str, Any]) -> None:
     volumes = spec.setdefault("volumes", [])
-    name = next(
-        (entry["name"] for entry in volumes if entry["name"].startswith("kube-api-access-")), ""
-    )
+    names = [entry.get("name") or "" for entry in volumes]
+    name = next((name for name in names if name.startswith("kube-api-access-")), "")
     containers = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
     used = False
     name_wanted = name or f"kube-api-access-{lifecycle.random_suffix()}"
     for container in containers:
         mounts = container.get("volumeMounts") or []
-        if any(mount["mountPath"] == TOKEN_PATH for mount in mounts):
+        if any(mount.get("mountPath") == TOKEN_PATH for mount in mounts):
             continue
         used = True
         mounts.append({"name": name_wanted, "readOnly": True, "mountPath": TOKEN_PATH})

@@ -70,11 +70,11 @@ async def update_object(
         operation = target.operation(call, "UPDATE", live, dry_run=options.dry_run)
         new = await writing.admit_changed(api, call, operation, new)
         lifecycle.bump_generation(kind, live, new)
+        writing.check_valid(kind, new, live)
         if not tracked:
             new = writing.track(target, live, new, options)
         if lifecycle.without_times(new) == lifecycle.without_times(live):
             return entry
-        writing.check_valid(kind, new, live)
         await api.admission.validate(operation, new, call.warnings)
         if api.store.get(where, *key) is not entry:
             continue

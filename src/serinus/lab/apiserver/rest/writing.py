@@ -7,8 +7,10 @@ from typing import Any
 from serinus.lab.apiserver import errors
 from serinus.lab.apiserver.admission import Operation
 from serinus.lab.apiserver.patch.apply import track_update
+from serinus.lab.apiserver.patch.errors import PatchError
 from serinus.lab.apiserver.representation import Obj
 from serinus.lab.apiserver.requests import WriteOptions
+from serinus.lab.apiserver.rest import body
 from serinus.lab.apiserver.rest.call import Api, Call
 from serinus.lab.apiserver.schema.conversion import convert
 from serinus.lab.apiserver.schema.defaults import apply_defaults
@@ -77,16 +79,23 @@ def check_valid(kind: Kind, obj: Obj, old: Obj | None) -> None:
 
 
 def track(target: Target, old: Obj | None, new: Obj, options: WriteOptions) -> Obj:
-    """``new`` with `managedFields` that say who set what."""
-    fields = track_update(
-        target.kind.schema,
-        old,
-        new,
-        manager=options.field_manager,
-        api_version=target.kind.api_version,
-        subresource=target.subresource,
-        now=datetime.now(UTC),
-    )
+    """``new`` with `managedFields` that say who set what.
+
+    Where the books cannot be kept (a list with two items of one key, which older validation let
+    through), they stay as they were: as in Kubernetes, that is no reason to refuse a write.
+    """
+    try:
+        fields = track_update(
+            target.kind.schema,
+            old,
+            new,
+            manager=options.field_manager,
+            api_version=target.kind.api_version,
+            subresource=target.subresource,
+            now=datetime.now(UTC),
+        )
+    except PatchError:
+        fields = ((old or {}).get("metadata") or {}).get("managedFields") or []
     metadata = {name: value for name, value in new["metadata"].items() if name != "managedFields"}
     if fields:
         metadata["managedFields"] = fields
@@ -107,5 +116,6 @@ async def admit_changed(api: Api, call: Call, operation: Operation, new: Obj) ->
     """``new`` after the mutating webhooks, cleaned and defaulted again if they changed it."""
     changed = await api.admission.mutate(operation, new, call.warnings)
     if changed is not new:
+        changed = body.pruned(operation.kind, changed)
         normalise(operation.kind, changed)
     return changed
