@@ -122,7 +122,7 @@ def kuma_init(_tag: str) -> Image:
 
 def shell(_tag: str) -> Image:
     """The shell and tools of this machine."""
-    return Image(entrypoint=("sh",), workdir="/")
+    return Image(entrypoint=(), cmd=("sh",), workdir="/")
 
 
 def curl(_tag: str) -> Image:
