@@ -14,6 +14,7 @@ SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
 _COMMANDS = {
     "unshare": "util-linux",
     "nsenter": "util-linux",
+    "setpriv": "util-linux",
     "setsid": "util-linux",
     "mount": "mount",
     "bwrap": "bubblewrap",

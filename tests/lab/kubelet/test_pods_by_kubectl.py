@@ -2,13 +2,15 @@
 
 import json
 import shutil
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from lab.kubelet.running_lab import PODINFO, Lab, eventually, pod, shell
-from serinus.lab import world
+from serinus.lab import components, world
 from serinus.lab.requirements import lacking
 
 pytestmark = [
@@ -54,7 +56,8 @@ def test_probes_decide_about_readiness_and_restarts(lab: Lab) -> None:
         return bool(lab.get("pod", "probed")["status"]["containerStatuses"][0]["ready"])
 
     eventually(lambda: not is_ready(), "not ready")
-    lab.shell("probed", "curl -s localhost:9898/panic", status=52)
+    # Whether curl or its container ends first is nobody's promise.
+    lab.shell("probed", "curl -s localhost:9898/panic", status=None)
 
     def restarts() -> int:
         return int(lab.get("pod", "probed")["status"]["containerStatuses"][0]["restartCount"])
@@ -149,6 +152,48 @@ def test_images_and_commands_that_are_not_there_are_explained(lab: Lab) -> None:
     )
     assert "--images FILE" in lab.kubectl("describe", "pod", "broken")
     assert lab.kubectl("logs", "broken", "-c", "b", "--previous") == "last words\n"
+
+
+def test_hooks_run_after_the_start_and_before_the_end(lab: Lab) -> None:
+    shared = {"name": "shared", "mountPath": "/shared"}
+    spec = shell("c", "touch /shared/up; sleep 1000", volumeMounts=[shared])
+    hook = "until [ -e /shared/up ]; do sleep 0.05; done; echo begun > /shared/post"
+    spec["lifecycle"] = {
+        "postStart": {"exec": {"command": ["sh", "-c", hook]}},
+        "preStop": {"exec": {"command": ["sh", "-c", "echo ending > /shared/pre; sleep 0.3"]}},
+    }
+    watcher = shell("w", "trap : TERM; until cat /shared/pre 2>/dev/null; do sleep 0.1; done")
+    watcher["volumeMounts"] = [shared]
+    volumes = [{"name": "shared", "emptyDir": {}}]
+    lab.apply(pod("hooked", spec, watcher, volumes=volumes, restartPolicy="Never"))
+    lab.ready("hooked")
+    shown = lab.kubectl("exec", "hooked", "-c", "c", "--", "cat", "/shared/post")
+    assert shown == "begun\n"
+    lab.kubectl("delete", "pod", "hooked", "--wait=false")
+    eventually(lambda: lab.kubectl("logs", "hooked", "-c", "w") == "ending\n", "preStop ran")
+    lab.kubectl("wait", "--for=delete", "pod/hooked", "--timeout=30s")
+
+
+async def test_a_port_is_forwarded_into_the_pod(lab: Lab) -> None:
+    lab.apply(pod("inner", PODINFO))
+    lab.ready("inner")
+    authority = ssl.create_default_context(cafile=str(lab.info.paths.pki / "ca.crt"))
+    token = components.token_of(lab.info.paths.tokens, components.ADMIN)
+    url = f"{lab.info.server}/api/v1/namespaces/default/pods/inner/portforward"
+    async with (
+        aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"}) as session,
+        session.ws_connect(
+            url, params={"ports": "9898"}, protocols=["v4.channel.k8s.io"], ssl=authority
+        ) as socket,
+    ):
+        assert await socket.receive_bytes() == b"\x00" + (9898).to_bytes(2, "little")
+        assert await socket.receive_bytes() == b"\x01" + (9898).to_bytes(2, "little")
+        await socket.send_bytes(b"\x00GET /version HTTP/1.1\r\nConnection: close\r\n\r\n")
+        answer = b""
+        async for message in socket:
+            answer += message.data[1:]
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b'"6.0.0"' in answer
 
 
 def test_a_pod_may_come_to_its_end(lab: Lab) -> None:

@@ -32,8 +32,9 @@ CAPABILITIES = tuple(
 """What container runtimes leave to root in a container. With more, a pod could unmount what hides
 the lab's keys from it."""
 
-# A container's own PATH decides about its programs, not about these two.
+# A container's own PATH decides about its programs, not about these.
 NSENTER = shutil.which("nsenter") or "nsenter"
+SETPRIV = shutil.which("setpriv") or "setpriv"
 BWRAP = shutil.which("bwrap") or "bwrap"
 
 START_SECONDS = 10.0
@@ -89,6 +90,7 @@ class Running:
     process: asyncio.subprocess.Process
     inner: int
     environment: Mapping[str, str]
+    capabilities: Sequence[str]
 
     @property
     def pid(self) -> int:
@@ -138,6 +140,8 @@ class Running:
             environment.setdefault("TERM", "xterm")
             argv = ["setsid", "--ctty", "--wait", *argv]
         enter = [NSENTER, f"--target={self.inner}", "-m", "-p", "-n", "-i", "-u", "-w", "--"]
+        kept = [f"+{name.removeprefix('CAP_').lower()}" for name in self.capabilities]
+        enter += [SETPRIV, f"--bounding-set={','.join(['-all', *kept])}", "--"]
         try:
             return await asyncio.create_subprocess_exec(
                 *enter,
@@ -200,7 +204,8 @@ async def start(sandbox: Sandbox, stdout: int, stderr: int) -> Running:
         raise StartFailed(
             f"bwrap could not set the container up (status {status}); its log says why"
         ) from None
-    return Running(process, inner, dict(sandbox.environment))
+    capabilities = (*CAPABILITIES, *sandbox.capabilities)
+    return Running(process, inner, dict(sandbox.environment), capabilities)
 
 
 async def _read_all(fd: int) -> bytes:

@@ -69,13 +69,13 @@ async def serve(options: Options) -> None:
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await Connection(app.handle).serve(reader, writer)
 
+    ending = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, ending.set)
     ports = [options.port] + ([options.port_metrics] if options.port_metrics else [])
     for port in ports:
         await asyncio.start_server(connected, None, port, limit=MAX_HEAD, backlog=512)
         app.log("Starting HTTP Server.", addr=f":{port}")
-    ending = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, ending.set)
     await ending.wait()
     app.ready = False
     app.log("Shutting down HTTP server", timeout=f"{SHUTDOWN_SECONDS:g}s")
