@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from serinus.lab.demo.counts import Counts
 
 
-class TookTooLong(Exception):
-    """The story does not go on; the message says what was waited for."""
+class StoryBroken(Exception):
+    """The story does not go on, or goes another way; the message says what was waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +110,27 @@ class Board:
         """Return once anything is different."""
         await self._waiting.wait()
 
-    async def until(self, holds: Callable[[], bool], seconds: float, what: str) -> None:
-        """Wait until ``holds``; raises `TookTooLong`, naming ``what`` was waited for."""
+    async def until(
+        self,
+        holds: Callable[[], bool],
+        seconds: float,
+        what: str,
+        lost: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Wait until ``holds``; for at most ``seconds``, while not ``lost``.
+
+        Raises:
+            StoryBroken: naming ``what`` was waited for.
+        """
+        began = time.monotonic()
         try:
             async with asyncio.timeout(seconds):
                 while not holds():
+                    if lost():
+                        raise StoryBroken(self._complaint(time.monotonic() - began, what))
                     await self._waiting.wait()
         except TimeoutError:
-            raise TookTooLong(self._complaint(seconds, what)) from None
+            raise StoryBroken(self._complaint(seconds, what)) from None
 
     def _complaint(self, seconds: float, what: str) -> str:
         lines = [f"waited {seconds:.0f}s for {what}; the canary is {self.phase or 'not there'}"]

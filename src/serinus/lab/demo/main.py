@@ -15,7 +15,7 @@ from serinus.cluster.client import Client
 from serinus.cluster.kubeconfig import NoConnection, from_kubeconfig
 from serinus.lab import world
 from serinus.lab.demo import manifests, summary
-from serinus.lab.demo.board import Board, TookTooLong
+from serinus.lab.demo.board import Board, StoryBroken
 from serinus.lab.demo.kubectl import Kubectl, KubectlError, find_kubectl
 from serinus.lab.demo.pace import interval_seconds, shortened
 from serinus.lab.demo.play import Chronicle, Play, Step
@@ -45,10 +45,10 @@ def run(options: Options) -> int:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     try:
         return asyncio.run(_run(options, console))
-    except (KubectlError, TookTooLong, FileNotFoundError, NoConnection, world.LabError) as error:
+    except (KubectlError, StoryBroken, FileNotFoundError, NoConnection, world.LabError) as error:
         hint = "" if options.keep else " (--keep leaves the lab up for a look)"
         Console(stderr=True, highlight=False).print(
-            Text(f"✗ {error}{hint if isinstance(error, KubectlError | TookTooLong) else ''}", BAD)
+            Text(f"✗ {error}{hint if isinstance(error, KubectlError | StoryBroken) else ''}", BAD)
         )
         return 1
     except (KeyboardInterrupt, asyncio.CancelledError):

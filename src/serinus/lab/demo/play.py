@@ -10,7 +10,7 @@ from importlib.resources import files
 from serinus.lab.demo import manifests
 from serinus.lab.demo.board import Board
 from serinus.lab.demo.kubectl import Kubectl
-from serinus.lab.demo.rollout import Rollout
+from serinus.lab.demo.rollout import ENDS, Rollout
 from serinus.lab.demo.watching import NAMESPACE
 
 ENOUGH_REQUESTS = 5000
@@ -92,7 +92,7 @@ class Play:
         """A version that is good: it ends as the primary."""
         with self._step(f"{version} rolled out"):
             await self._set_image(version)
-            await self._phase("Succeeded", self._patience)
+            await self._end("Succeeded", version)
         self._keep_rollout(version)
 
     async def roll_back(self, version: str) -> None:
@@ -105,9 +105,10 @@ class Play:
                 ),
                 self._patience,
                 f"{version} at weight {WEIGHT_OF_ERRORS}",
+                lost=lambda: self._ended(version) is not None,
             )
             async with self._errors():
-                await self._phase("Failed", self._patience)
+                await self._end("Failed", version)
         self._keep_rollout(version)
 
     async def look_back(self) -> None:
@@ -152,6 +153,20 @@ class Play:
         await self._board.until(
             lambda: self._board.wanted == version, READY_SECONDS, f"podinfo to name {version}"
         )
+
+    async def _end(self, phase: str, version: str) -> None:
+        await self._board.until(
+            lambda: self._ended(version) == phase,
+            self._patience,
+            f"{version} to be {phase}",
+            lost=lambda: self._ended(version) is not None,
+        )
+
+    def _ended(self, version: str) -> str | None:
+        """The phase in which the rollout of ``version`` ended; None while it goes on."""
+        asked = next(asked for asked in reversed(self._board.asked) if asked.version == version)
+        after = (p.phase for p in self._board.passages if p.moment.clock >= asked.moment.clock)
+        return next((phase for phase in after if phase in ENDS), None)
 
     async def _phase(self, phase: str, seconds: float) -> None:
         await self._board.until(lambda: self._board.phase == phase, seconds, phase)

@@ -1,5 +1,6 @@
 """The page at the end: what was applied, who answered, what failed, what each part took."""
 
+import time
 from collections import Counter
 
 from rich.console import Console, Group, RenderableType
@@ -79,7 +80,9 @@ def _requests(board: Board) -> RenderableType:
 def _failures(board: Board, failures: list[Failure]) -> list[Text]:
     by_phase = Counter(board.phase_at(failure.at) or "before the canary" for failure in failures)
     lines = [Text(f"{count} while {phase}", style=BAD) for phase, count in by_phase.items()]
-    lines += [Text(f"  {failure.why}", style=QUIET) for failure in failures[:SHOWN_FAILURES]]
+    for failure in failures[:SHOWN_FAILURES]:
+        stamp = time.strftime("%H:%M:%S", time.localtime(failure.at))
+        lines.append(Text(f"  {stamp}  {failure.why}", style=QUIET))
     return lines
 
 

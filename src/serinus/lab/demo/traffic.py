@@ -160,11 +160,13 @@ class Caller:
         """One request, counted."""
         self._sent += 1
         began, clock = time.time(), time.perf_counter()
+        fresh = self._sent % FRESH == 0
         try:
             async with asyncio.timeout(TIMEOUT):
-                status, body = await self._get(fresh=self._sent % FRESH == 0)
+                status, body = await self._get(fresh=fresh)
         except TimeoutError:
-            self.tally.failure(began, f"no answer within {TIMEOUT:g}s")
+            connection = "a connection of its own" if fresh else "a connection kept alive"
+            self.tally.failure(began, f"no answer within {TIMEOUT:g}s on {connection}")
         except (OSError, EOFError, BadAnswer, ValueError) as error:
             self.tally.failure(began, f"{type(error).__name__}: {error}")
         else:

@@ -33,7 +33,7 @@ class PlainView:
         self._chronicle = chronicle
         self._began = time.monotonic()
         self._events = self._steps = 0
-        self._phase = ""
+        self._phase = self._said = ""
 
     @asynccontextmanager
     async def showing(self) -> AsyncIterator[None]:
@@ -53,7 +53,9 @@ class PlainView:
 
     def _print_new(self) -> None:
         for told in self._board.events[self._events :]:
-            self._line(told.moment.clock, f"  {told.message}")
+            if told.message != self._said:
+                self._line(told.moment.clock, f"  {told.message}")
+            self._said = told.message
         for step in self._chronicle.steps[self._steps :]:
             self._line(time.monotonic(), f"{step.title} ({step.seconds:.1f} s)")
         if self._board.phase != self._phase:
@@ -201,7 +203,9 @@ def requests(board: Board) -> Text:
 
 def events(told: list[Told]) -> list[Text]:
     """The newest events; the last one stands out."""
-    newest = told[-EVENTS:]
+    once = [one for one, after in zip(told, [*told[1:], None], strict=True)
+            if after is None or after.message != one.message]  # fmt: skip
+    newest = once[-EVENTS:]
     lines = []
     for event in newest:
         stamp = time.strftime("%H:%M:%S", time.localtime(event.moment.at))
