@@ -49,7 +49,7 @@ class ApiServer:
     paths: LabPaths
     port: int = 0
     process: "subprocess.Popen[bytes] | None" = None
-    watches: list["subprocess.Popen[str]"] = field(default_factory=list)
+    idle: list[http.client.HTTPSConnection] = field(default_factory=list)
 
     def start(self) -> None:
         listener = socket.create_server(("127.0.0.1", self.port))
@@ -86,6 +86,9 @@ class ApiServer:
 
     def stop(self, number: int = signal.SIGTERM) -> None:
         assert self.process is not None
+        for connection in self.idle:
+            connection.close()
+        self.idle.clear()
         self.process.send_signal(number)
         code = self.process.wait(10)
         assert code == (0 if number == signal.SIGTERM else -number)
@@ -93,19 +96,20 @@ class ApiServer:
     def request(
         self, method: str, path: str, body: Any = None, user: str = "admin", **headers: str
     ) -> Answer:
-        context = ssl.create_default_context()
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        connection = http.client.HTTPSConnection(
-            "127.0.0.1", self.port, timeout=30, context=context
-        )
         sent = {"Authorization": f"Bearer {user}-token", "Content-Type": "application/json"}
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
         content = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+        connection = self.idle.pop() if self.idle else self._connect()
         connection.request(method, path, content, sent)
         response = connection.getresponse()
         answer = Answer(response.status, dict(response.headers), response.read())
-        connection.close()
+        self.idle.append(connection)
         return answer
+
+    def _connect(self) -> http.client.HTTPSConnection:
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=30, context=context)
 
     def environment(self, user: str = "admin") -> dict[str, str]:
         home = str(self.paths.root)

@@ -92,8 +92,9 @@ async def serve(paths: LabPaths, listeners: list[socket.socket]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     # A client that goes away ends its watch: its handler is cancelled.
-    web_server = web.Server(Server(api).handle, access_log=None, handler_cancellation=True)
-    runner = web.ServerRunner(web_server)
+    server = Server(api)
+    web_server = web.Server(server.handle, access_log=None, handler_cancellation=True)
+    runner = web.ServerRunner(web_server, shutdown_timeout=_STOP_SECONDS)
     await runner.setup()
     runner_sites = [
         web.SockSite(runner, listener, ssl_context=tls, backlog=_BACKLOG) for listener in listeners
@@ -106,7 +107,7 @@ async def serve(paths: LabPaths, listeners: list[socket.socket]) -> None:
     log.info("serving on %s", [listener.getsockname() for listener in listeners])
     await stop.wait()
     expiry.cancel()
-    await web_server.shutdown(_STOP_SECONDS)
+    server.cancel()
     await runner.cleanup()
     await api.admission.close()
     await api.kubelet.close()

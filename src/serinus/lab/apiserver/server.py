@@ -1,8 +1,10 @@
 """From an HTTP request to the handler that answers it."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import Any
 
 from aiohttp import web
 
@@ -79,8 +81,24 @@ class Server:
 
     def __init__(self, api: Api) -> None:
         self._api = api
+        self._running: set[asyncio.Task[Any]] = set()
+
+    def cancel(self) -> None:
+        """Ends all requests: watches and streams would never end by themselves."""
+        for task in self._running:
+            task.cancel()
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answers one request; no error leaves but as a Status."""
+        task = asyncio.current_task()
+        assert task is not None, "a handler runs in a task"
+        self._running.add(task)
+        try:
+            return await self._respond(request)
+        finally:
+            self._running.discard(task)
+
+    async def _respond(self, request: web.BaseRequest) -> web.StreamResponse:
         info = requests.parse(request.method, request.path, request.query)
         call = Call(request, info, ANONYMOUS)
         try:
