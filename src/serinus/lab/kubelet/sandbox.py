@@ -37,6 +37,8 @@ NSENTER = shutil.which("nsenter") or "nsenter"
 SETPRIV = shutil.which("setpriv") or "setpriv"
 BWRAP = shutil.which("bwrap") or "bwrap"
 
+POLL_SECONDS = 0.003
+
 START_SECONDS = 10.0
 """How long bubblewrap may take to set a container up."""
 
@@ -205,7 +207,12 @@ async def start(sandbox: Sandbox, stdout: int, stderr: int) -> Running:
             f"bwrap could not set the container up (status {status}); its log says why"
         ) from None
     capabilities = (*CAPABILITIES, *sandbox.capabilities)
-    return Running(process, inner, dict(sandbox.environment), capabilities)
+    running = Running(process, inner, dict(sandbox.environment), capabilities)
+    # bubblewrap tells its child's id before it has mounted anything; it starts the program after
+    # that. Whoever entered before would find a file system that is half made.
+    while running.program() is None and process.returncode is None:
+        await asyncio.sleep(POLL_SECONDS)
+    return running
 
 
 async def _read_all(fd: int) -> bytes:
