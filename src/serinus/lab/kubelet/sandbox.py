@@ -210,7 +210,7 @@ async def start(sandbox: Sandbox, stdout: int, stderr: int) -> Running:
     running = Running(process, inner, dict(sandbox.environment), capabilities)
     # bubblewrap tells its child's id before it has mounted anything; it starts the program after
     # that. Whoever entered before would find a file system that is half made.
-    while running.program() is None and process.returncode is None:
+    while running.program() is None and process.returncode is None:  # noqa: ASYNC110
         await asyncio.sleep(POLL_SECONDS)
     return running
 
