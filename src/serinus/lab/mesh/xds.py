@@ -1,11 +1,13 @@
 """Delivery: a proxy's resources as files that its Envoy watches.
 
 Kuma keeps routes inline in the listener. Delivered like that, each change of a weight would
-replace a filter chain and drain the connections on it; so the files hold the routes (RDS) and
-endpoints (EDS) apart, one file per resource, and a new weight touches no connection.
+replace a filter chain and drain the connections on it; so the files hold the routes apart (RDS),
+one file per route, and a new weight touches no connection. Endpoints, on the other hand, are
+inside their cluster: each file that Envoy watches costs it an inotify instance, of which a user
+has 128 in all on most machines, and there would be one per cluster.
 
 Each file is replaced by a rename, and only when its content changed. What gains clusters is told
-of them before routes name them, and loses them after; endpoints go out before all else, so that
+of them before routes name them, and loses them after; clusters go out before all else, so that
 nobody calls a pod that is going away.
 """
 
@@ -25,7 +27,6 @@ _TYPES = "type.googleapis.com/envoy.config."
 _LISTENER = _TYPES + "listener.v3.Listener"
 _CLUSTER = _TYPES + "cluster.v3.Cluster"
 _ROUTES = _TYPES + "route.v3.RouteConfiguration"
-_ASSIGNMENT = _TYPES + "endpoint.v3.ClusterLoadAssignment"
 
 
 class Delivery:
@@ -43,23 +44,18 @@ class Delivery:
         The bootstrap comes last: its existence tells the sidecar that it can start.
         """
         self.directory.mkdir(parents=True, exist_ok=True)
-        files, lists = self._files(resources)
+        routes, lists = self._files(resources)
         before = json.loads(self._written.get("cds.json", '{"resources": []}'))["resources"]
         leaving = {cluster["name"]: cluster for cluster in before}
         clusters = {cluster["name"]: cluster for cluster in lists["cds.json"]}
         changed = []
-        for kind in ("eds-", "cds", "rds-", "lds"):
-            if kind == "cds":
-                changed += self._write("cds.json", _answer(_CLUSTER, {**leaving, **clusters}))
-            elif kind == "lds":
-                listeners = {one["name"]: one for one in lists["lds.json"]}
-                changed += self._write("lds.json", _answer(_LISTENER, listeners))
-            else:
-                for name, content in files.items():
-                    if name.startswith(kind):
-                        changed += self._write(name, content)
+        changed += self._write("cds.json", _answer(_CLUSTER, {**leaving, **clusters}))
+        for name, content in routes.items():
+            changed += self._write(name, content)
+        listeners = {one["name"]: one for one in lists["lds.json"]}
+        changed += self._write("lds.json", _answer(_LISTENER, listeners))
         changed += self._write("cds.json", _answer(_CLUSTER, clusters))
-        for name in [n for n in self._written if n[:4] in ("eds-", "rds-") and n not in files]:
+        for name in [n for n in self._written if n.startswith("rds-") and n not in routes]:
             (self.directory / name).unlink(missing_ok=True)
             del self._written[name]
         changed += self._write("bootstrap.json", _dump(bootstrap(proxy, self._seen_as)))
@@ -70,7 +66,7 @@ class Delivery:
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def _files(self, resources: Resources) -> tuple[dict[str, str], dict[str, list[Json]]]:
-        files: dict[str, str] = {}
+        routes: dict[str, str] = {}
         listeners = []
         for original in resources.listeners.values():
             listener = copy.deepcopy(original)
@@ -81,20 +77,18 @@ class Delivery:
                     "routeConfigName": config["name"],
                     "configSource": file_source(self._seen_as, name),
                 }
-                files[name] = _answer(_ROUTES, {config["name"]: config})
+                routes[name] = _answer(_ROUTES, {config["name"]: config})
             listeners.append(listener)
         clusters = []
         for original in resources.clusters.values():
             cluster = copy.deepcopy(original)
-            if "edsClusterConfig" in cluster:
-                name = f"eds-{cluster['name']}.json"
-                cluster["edsClusterConfig"]["edsConfig"] = file_source(self._seen_as, name)
-                assignment = resources.assignments[cluster["name"]]
-                files[name] = _answer(_ASSIGNMENT, {cluster["name"]: assignment})
+            if cluster.pop("edsClusterConfig", None) is not None:
+                cluster["type"] = "STATIC"
+                cluster["loadAssignment"] = resources.assignments[cluster["name"]]
             if "upstreamBindConfig" in cluster:
                 cluster["upstreamBindConfig"]["socketOptions"] = [socket_mark()]
             clusters.append(cluster)
-        return files, {"lds.json": listeners, "cds.json": clusters}
+        return routes, {"lds.json": listeners, "cds.json": clusters}
 
     def _write(self, name: str, content: str) -> list[str]:
         if self._written.get(name) == content:
