@@ -1,0 +1,358 @@
+"""A namespace of a played cluster with Kuma in it, an operator, and a person with kubectl."""
+
+import contextlib
+import itertools
+import json
+import signal
+import socket
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from executor.peers import Peers
+from executor.process import REPOSITORY, Operator
+from executor.watching import Watch
+from lab.controllers.played_cluster import TOKEN, Cluster, deployment
+from serinus.lab.mesh.crds import definitions
+from serinus.lab.mesh.defaults import mesh, policies
+from serinus.lab.mesh.versions import played
+
+Object = dict[str, Any]
+_NUMBERS = itertools.count(1)
+ROLES = ("podinfo", "podinfo-primary", "podinfo-canary")
+
+
+class KumaCluster(Cluster):
+    """Kuma's kinds and Mesh, the canaries' kinds, and the operator's account; no control plane."""
+
+    def __init__(self, root: Path, version: str) -> None:
+        super().__init__(root)
+        self.root = root
+        self.version = version
+
+    def start(self) -> None:
+        super().start()
+        kuma = played(self.version)
+        for path in sorted((REPOSITORY / "deploy/crds").glob("*s.yaml")):
+            self.kubectl("apply", "--server-side", "-f", str(path))
+        self.apply(*definitions(kuma))
+        account = REPOSITORY / "deploy/kustomize/kuma/account.yaml"
+        self.kubectl("apply", "-n", "default", "-f", str(account))
+        routes = [one for one in policies(kuma) if one["kind"] == "TrafficRoute"]
+        self.apply(mesh(kuma), *routes)
+        self.peers = Peers(self.address).__enter__()
+        token = self.kubectl("create", "token", "flagger").strip()
+        self.account = self.root / "operator.kubeconfig"
+        self.account.write_text(
+            yaml.safe_dump(
+                {
+                    "apiVersion": "v1",
+                    "kind": "Config",
+                    "current-context": "operator",
+                    "contexts": [{"name": "operator", "context": {"cluster": "c", "user": "u"}}],
+                    "clusters": [{"name": "c", "cluster": {"server": self.peers.api}}],
+                    "users": [{"name": "u", "user": {"token": token}}],
+                }
+            )
+        )
+
+    @property
+    def address(self) -> str:
+        return self._address
+
+    def stop(self) -> None:
+        if hasattr(self, "peers"):
+            self.peers.__exit__()
+        super().stop()
+
+    def kill_server(self) -> None:
+        assert self._server is not None
+        self._server.send_signal(signal.SIGKILL)
+        self._server.wait()
+
+    def start_server(self) -> None:
+        """The same server again, over the same files."""
+        listener = socket.create_server(("127.0.0.1", int(self._address.rpartition(":")[2])))
+        log = (self.root / "apiserver.log").open("ab")
+        self._server = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "serinus.lab.apiserver", "--root", str(self.root)),
+                *("--fd", str(listener.fileno())),
+            ],
+            pass_fds=[listener.fileno()],
+            stderr=log,
+        )
+        listener.close()
+
+
+class Scene:
+    """One test's namespace. Everything that it starts ends with `close`."""
+
+    def __init__(self, cluster: KumaCluster, name: str = "") -> None:
+        self.cluster = cluster
+        self.peers = cluster.peers
+        self.namespace = name or f"test-{next(_NUMBERS)}"
+        self._watches: dict[str, Watch] = {}
+        self._operators: list[Operator] = []
+        peers = self.peers
+        peers.success, peers.prometheus, peers.hook_status, peers.cut = 100.0, None, 200, None
+        for seen in (peers.requests, peers.hooks, peers.queries):
+            seen.clear()
+        self.kubectl("create", "namespace", self.namespace)
+
+    @property
+    def by_traffic_route(self) -> bool:
+        return self.cluster.version == "1.8"
+
+    # -- the operator ----------------------------------------------------------------------
+
+    def start(self, *flags: str, everywhere: bool = False) -> Operator:
+        """An operator that is ready, of this namespace or of all."""
+        if not everywhere:
+            flags = (f"-namespace={self.namespace}", *flags)
+        operator = Operator(
+            self.cluster.account,
+            self.cluster.root / f"{self.namespace}.log",
+            "-minimum-interval=100ms",
+            "-route-propagation=50ms",
+            f"-metrics-server={self.peers.http}",
+            "-include-label-prefix=app.kubernetes.io",
+            *flags,
+        )
+        self._operators.append(operator)
+        operator.wait_ready()
+        return operator
+
+    def close(self) -> None:
+        for operator in self._operators:
+            if operator.runs:
+                operator.stop()
+        for watch in self._watches.values():
+            watch.stop()
+        self.kubectl("delete", "namespace", self.namespace, "--ignore-not-found", "--wait=false")
+        if self.by_traffic_route:
+            ours = f"{self.namespace}/"
+            for route in self.cluster.all("trafficroutes"):
+                marks = route["metadata"].get("annotations") or {}
+                if marks.get("flagger.app/canary", "").startswith(ours):
+                    self.kubectl("delete", "trafficroute", route["metadata"]["name"])
+
+    # -- what a person does ----------------------------------------------------------------
+
+    def kubectl(self, *arguments: str, stdin: str | None = None, check: bool = True) -> str:
+        return self.cluster.kubectl(*arguments, stdin=stdin, check=check)
+
+    def within(self, *arguments: str, stdin: str | None = None, check: bool = True) -> str:
+        """kubectl in the scene's namespace."""
+        return self.kubectl("-n", self.namespace, *arguments, stdin=stdin, check=check)
+
+    def apply(self, *objects: Object) -> None:
+        self.within("apply", "-f", "-", stdin="\n---\n".join(map(json.dumps, objects)))
+
+    def target(self, name: str = "podinfo", tag: str = "v1", **spec: Any) -> Object:
+        made = deployment(name, tag, **spec)
+        made["metadata"]["namespace"] = self.namespace
+        return made
+
+    def canary(self, name: str = "podinfo", target: str = "podinfo", **analysis: Any) -> Object:
+        """Two steps of 25 to 50 percent, 3 times a second, and two failures allowed."""
+        return {
+            "apiVersion": "flagger.app/v1beta1",
+            "kind": "Canary",
+            "metadata": {"name": name, "namespace": self.namespace},
+            "spec": {
+                "targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": target},
+                "progressDeadlineSeconds": 60,
+                "service": {"port": 9898, "appProtocol": "http"},
+                "analysis": {
+                    "interval": "300ms",
+                    "threshold": 2,
+                    "maxWeight": 50,
+                    "stepWeight": 25,
+                    "metrics": [
+                        {
+                            "name": "request-success-rate",
+                            "thresholdRange": {"min": 99},
+                            "interval": "1m",
+                        }
+                    ],
+                    **analysis,
+                },
+            },
+        }
+
+    def mesh_services(self, apex: str = "podinfo") -> list[Object]:
+        """What Kuma 2 makes of the Services; made at once here."""
+        if self.by_traffic_route:
+            return []
+        port = {"port": 9898, "targetPort": 9898, "name": "http", "appProtocol": "http"}
+        return [
+            {
+                "apiVersion": "kuma.io/v1alpha1",
+                "kind": "MeshService",
+                "metadata": {
+                    "name": name,
+                    "namespace": self.namespace,
+                    "labels": {"kuma.io/mesh": "default"},
+                },
+                "spec": {"ports": [port], "selector": {"dataplaneTags": {"app": name}}},
+            }
+            for name in (apex, f"{apex}-primary", f"{apex}-canary")
+        ]
+
+    def begin(self, canary: Object | None = None, tag: str = "v1") -> None:
+        """Have a canary that is initialized; an operator has to run."""
+        canary = canary or self.canary()
+        target = canary["spec"]["targetRef"]["name"]
+        self.apply(self.target(target, tag), *self.mesh_services(target), canary)
+        self.await_phase("Initialized", canary["metadata"]["name"])
+
+    def release(self, tag: str, target: str = "podinfo") -> None:
+        self.within("set", "image", f"deployment/{target}", f"app=play:{tag}")
+
+    # -- what a person sees ----------------------------------------------------------------
+
+    def watch(self, resource: str) -> Watch:
+        """``resource`` as in a path: ``apis/flagger.app/v1beta1/canaries``."""
+        if resource not in self._watches:
+            group, _, plural = resource.rpartition("/")
+            space = "" if plural == "trafficroutes" else f"/namespaces/{self.namespace}"
+            self._watches[resource] = Watch(self.cluster.address, TOKEN, f"/{group}{space}/{plural}")
+        return self._watches[resource]
+
+    @property
+    def canaries(self) -> Watch:
+        return self.watch("apis/flagger.app/v1beta1/canaries")
+
+    @property
+    def events(self) -> Watch:
+        return self.watch("api/v1/events")
+
+    @property
+    def deployments(self) -> Watch:
+        return self.watch("apis/apps/v1/deployments")
+
+    @property
+    def services(self) -> Watch:
+        return self.watch("api/v1/services")
+
+    @property
+    def routes(self) -> Watch:
+        plural = "trafficroutes" if self.by_traffic_route else "meshhttproutes"
+        return self.watch(f"apis/kuma.io/v1alpha1/{plural}")
+
+    def status(self, name: str = "podinfo") -> Object:
+        found: Object = self.canaries.latest.get(name, {}).get("status") or {}
+        return found
+
+    def phase(self, name: str = "podinfo") -> str:
+        return str(self.status(name).get("phase", ""))
+
+    def await_phase(self, phase: str, name: str = "podinfo") -> None:
+        self.canaries.until(lambda: self.phase(name) == phase, phase)
+
+    def await_weight(self, weight: int, name: str = "podinfo") -> None:
+        self.canaries.until(lambda: self.status(name).get("canaryWeight") == weight)
+
+    def condition(self, kind: str, name: str = "podinfo") -> Object:
+        conditions = self.status(name).get("conditions") or []
+        return next((one for one in conditions if one["type"] == kind), {})
+
+    def await_ready(self, value: str, *words: str, name: str = "podinfo") -> None:
+        def holds() -> bool:
+            found = self.condition("Ready", name)
+            message = found.get("message", "")
+            return found.get("status") == value and all(word in message for word in words)
+
+        self.canaries.until(holds, words)
+
+    def messages(self, name: str = "podinfo") -> Counter[str]:
+        """How often each thing was said about a canary."""
+        told: Counter[str] = Counter()
+        for event in list(self.events.latest.values()):
+            if (event["involvedObject"]["kind"], event["involvedObject"]["name"]) == (
+                "Canary",
+                name,
+            ):
+                told[event["message"]] += event["count"]
+        return told
+
+    def await_message(self, words: str, name: str = "podinfo") -> None:
+        self.events.until(lambda: any(words in told for told in self.messages(name)), words)
+
+    def weights(self, apex: str = "podinfo") -> list[tuple[int, int]]:
+        """Each split that the route has carried, in order, without repetitions."""
+        found = [
+            _split(route)
+            for route in list(self.routes.history)
+            if route["metadata"]["name"] in (apex, f"{apex}-{self.namespace}")
+            and self._leads_here(route)
+        ]
+        return [one for one, before in zip(found, [None, *found], strict=False) if one != before]
+
+    def _leads_here(self, route: Object) -> bool:
+        return not self.by_traffic_route or (
+            f"_{self.namespace}_svc_" in json.dumps(route["spec"]["destinations"])
+        )
+
+    def phases(self, name: str = "podinfo") -> list[str]:
+        found = [
+            (one.get("status") or {}).get("phase", "")
+            for one in list(self.canaries.history)
+            if one["metadata"]["name"] == name
+        ]
+        return [one for one, before in zip(found, [None, *found], strict=False) if one != before]
+
+    def generated(self) -> dict[str, str]:
+        """The versions of what Serinus made, as `kubectl get` shows them."""
+        kinds = "deployments,services," + (
+            "trafficroutes" if self.by_traffic_route else "meshhttproutes"
+        )
+        items = json.loads(self.within("get", kinds, "-o", "json"))["items"]
+        return {
+            f"{item['kind']}/{item['metadata']['name']}": _content(item)
+            for item in items
+            if item["kind"] == "TrafficRoute" or item["metadata"].get("ownerReferences")
+        }
+
+
+def _content(item: Object) -> str:
+    """Everything but the status, and the version only where status does not share it."""
+    made = deepcopy(item)
+    made.pop("status", None)
+    if item["kind"] == "Deployment":
+        del made["metadata"]["resourceVersion"], made["metadata"]["managedFields"]
+        made["metadata"]["annotations"].pop("deployment.kubernetes.io/revision", None)
+    return json.dumps(made, sort_keys=True)
+
+
+def _split(route: Object) -> tuple[int, int]:
+    if route["kind"] == "TrafficRoute":
+        shares = [one["weight"] for one in route["spec"]["conf"]["split"]]
+    else:
+        rule = route["spec"]["to"][0]["rules"][0]
+        by_name = {one["name"]: one["weight"] for one in rule["default"]["backendRefs"]}
+        shares = [by_name["podinfo-primary"], by_name["podinfo-canary"]]
+    return shares[0], shares[1]
+
+
+@contextlib.contextmanager
+def scene(cluster: KumaCluster) -> Iterator[Scene]:
+    made = Scene(cluster)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def path_of(patched: Callable[[Object], None], canary: Object) -> Object:
+    """A copy of a canary with something changed."""
+    made = deepcopy(canary)
+    patched(made)
+    return made

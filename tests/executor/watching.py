@@ -1,0 +1,87 @@
+"""What a watch tells, kept: every version of every object, in order."""
+
+import http.client
+import json
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+T = TypeVar("T")
+Object = dict[str, Any]
+PATIENCE = 25.0
+
+
+class Watch:
+    """Lists and watches one collection in a thread, until `stop`."""
+
+    def __init__(self, server: str, token: str, path: str) -> None:
+        self.history: list[Object] = []
+        self.latest: dict[str, Object] = {}
+        self._server = urlsplit(server)
+        self._headers = {"Authorization": f"Bearer {token}"}
+        self._path = path
+        self._changed = threading.Condition()
+        self._stopped = False
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopped = True
+
+    def until(self, holds: Callable[[], T], what: object = "") -> T:
+        """Wait until ``holds`` is true of what has been seen; its value."""
+        deadline = time.monotonic() + PATIENCE
+        with self._changed:
+            while not (value := holds()):
+                left = deadline - time.monotonic()
+                assert left > 0, f"in vain for {PATIENCE} s: {what}"
+                self._changed.wait(min(left, 1.0))
+            return value
+
+    def _connect(self) -> http.client.HTTPSConnection:
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        return http.client.HTTPSConnection(
+            self._server.hostname or "", self._server.port, timeout=120, context=context
+        )
+
+    def _run(self) -> None:
+        while not self._stopped:
+            try:
+                self._follow()
+            except (OSError, http.client.HTTPException, json.JSONDecodeError):
+                # The server is being started anew.
+                time.sleep(0.05)
+
+    def _follow(self) -> None:
+        connection = self._connect()
+        connection.request("GET", self._path, headers=self._headers)
+        listed = json.loads(connection.getresponse().read())
+        for item in listed["items"]:
+            name = item["metadata"]["name"]
+            known = self.latest.get(name, {}).get("metadata", {})
+            if known.get("resourceVersion") != item["metadata"]["resourceVersion"]:
+                self._take("ADDED", item)
+        version = listed["metadata"]["resourceVersion"]
+        connection = self._connect()
+        connection.request(
+            "GET", f"{self._path}?watch=true&resourceVersion={version}", headers=self._headers
+        )
+        for line in connection.getresponse():
+            if self._stopped:
+                return
+            event = json.loads(line)
+            self._take(event["type"], event["object"])
+
+    def _take(self, kind: str, item: Object) -> None:
+        name = item["metadata"]["name"]
+        with self._changed:
+            if kind == "DELETED":
+                self.latest.pop(name, None)
+            elif kind in ("ADDED", "MODIFIED"):
+                self.latest[name] = item
+                self.history.append(item)
+            self._changed.notify_all()
