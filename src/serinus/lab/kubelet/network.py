@@ -17,6 +17,11 @@ from serinus.lab.kubelet.process import run
 
 NETNS_DIR = "/run/netns"
 
+NODE_MAC = "02:00:0a:f4:00:01"
+"""The bridge's own. Left to itself a bridge takes the lowest address of its ports, so it would
+change as pods come and go, and what other pods send to the node (questions to DNS) would be lost
+until they have asked for the new one."""
+
 _CLONE_NEWNET = 0x40000000
 _PREFIX = POD_NETWORK.prefixlen
 
@@ -67,7 +72,7 @@ NODE = PodNetwork("node", NODE_IP, "/proc/self/ns/net")
 async def set_up_node() -> None:
     """Make the lab's bridge, through which pods and the node send to each other."""
     batch = f"""link set lo up
-link add {BRIDGE} type bridge
+link add {BRIDGE} address {NODE_MAC} type bridge
 addr add {NODE_IP}/{_PREFIX} dev {BRIDGE}
 link set {BRIDGE} up
 route add {SERVICE_NETWORK} dev {BRIDGE}
