@@ -7,7 +7,7 @@ from rollout.test_crashes import drive, undisturbed
 from serinus.api.canary import Phase
 from serinus.api.problem import Problem
 from serinus.rollout.advance import advance
-from serinus.rollout.effects import Record, SaveStatus
+from serinus.rollout.effects import Record, SaveStatus, SetWeights
 from serinus.rollout.status import condition
 
 
@@ -148,3 +148,16 @@ def test_a_missing_target_is_named() -> None:
         "Refusing to roll out podinfo.test: spec.targetRef.name: Deployment "
         '"podinfo" does not exist in namespace "test"; create it or name another one'
     ]
+
+
+def test_a_route_that_cannot_be_set_counts_as_a_failed_check() -> None:
+    cluster = undisturbed()
+    drive(cluster, until={Phase.PROGRESSING})
+    cluster.settle_pods()
+    cluster.now += timedelta(seconds=INTERVAL)
+    effects = cluster.run()
+    routed = next(i for i, effect in enumerate(effects) if isinstance(effect, SetWeights))
+    cluster.now += timedelta(seconds=INTERVAL)
+    cluster.run(fail_at=routed)
+    assert cluster.status.failed_checks == 1
+    assert cluster.events[-1] == "Halt podinfo.test: SetWeights failed: the API server is away"

@@ -30,7 +30,7 @@ def advance(canary: Canary, world: World) -> Tick:
         yield from _advance(canary, world)
     except TickStoppedError as stopped:
         what = type(stopped.effect).__name__
-        yield Record("Warning", messages.failed(canary, what, stopped.why))
+        yield Record("Warning", messages.failed(canary, what, stopped.why), lasting=True)
 
 
 def _advance(canary: Canary, world: World) -> Tick:

@@ -47,7 +47,13 @@ def analyse(canary: Canary, world: World, status: CanaryStatus) -> Tick:
     if not world.target.readiness.ready:
         yield from _wait_for_target(canary, world, status)
         return
-    yield from must(SetWeights(weights_of(status.canary_weight)))
+    outcome = yield SetWeights(weights_of(status.canary_weight))
+    if isinstance(outcome, Failed):
+        # Traffic is not where the analysis needs it, so measuring would judge something else.
+        yield Record("Warning", messages.failed(canary, "SetWeights", outcome.why), lasting=True)
+        if world.due:
+            yield from _count_failure(canary, world, status)
+        return
     if world.primary is None or not world.primary.readiness.ready:
         why = world.primary.readiness.why if world.primary else "to be created"
         yield Record("Warning", messages.waiting_for_primary(canary, why), lasting=True)
