@@ -63,7 +63,7 @@ async def _run(options: Options, console: Console) -> int:
     if not options.as_written:
         canary = shortened(canary)
     find_kubectl()
-    board, chronicle = Board(doing="lab up"), Chronicle()
+    board, chronicle = Board(doing="starting the lab"), Chronicle()
     title = f" serinus demo · Kuma {options.kuma} "
     live = options.live and console.is_terminal
     view = LiveView(console, board, chronicle, title) if live else PlainView(

@@ -64,7 +64,7 @@ class Play:
 
     async def install(self) -> None:
         """The operator, the load tester, the application, and the steady caller."""
-        with self._step("operator, load tester and podinfo applied"):
+        with self._step("operator, load tester and podinfo applied", "applying manifests"):
             await self._apply("-k", str(manifests.kustomization("kuma")))
             await self._type("create", "ns", NAMESPACE)
             await self._type(
@@ -73,16 +73,16 @@ class Play:
             await self._apply("-k", str(manifests.kustomization("tester")))
             await self._apply("-k", str(manifests.kustomization("podinfo")))
             traffic = files("serinus.lab.demo").joinpath("traffic.yaml").read_text()
-            await self._apply("-f", "-", stdin=traffic)
-        with self._step("their pods ready"):
+            await self._apply("-f", "-", stdin=traffic, named="traffic.yaml")
+        with self._step("their pods ready", "waiting for their pods"):
             await self._ready("kong-mesh-system", "flagger")
             await self._ready(NAMESPACE, "flagger-loadtester")
             await self._ready(NAMESPACE, "podinfo")
 
     async def initialise(self) -> None:
         """Apply the canary; its primary takes over."""
-        with self._step("canary applied and Initialized"):
-            await self._apply("-f", "-", stdin=self._canary)
+        with self._step("canary applied and Initialized", "the primary takes over"):
+            await self._apply("-f", "-", stdin=self._canary, named="podinfo-canary.yaml")
             await self._phase("Initialized", READY_SECONDS)
             await self._board.until(
                 lambda: self._board.counts.requests > 0, READY_SECONDS, "the first answer"
@@ -90,14 +90,16 @@ class Play:
 
     async def promote(self, version: str) -> None:
         """A version that is good: it ends as the primary."""
-        with self._step(f"{version} rolled out"):
+        with self._step(f"{version} rolled out", f"rolling out {version}"):
             await self._set_image(version)
             await self._end("Succeeded", version)
         self._keep_rollout(version)
 
     async def roll_back(self, version: str) -> None:
         """A version that answers with errors once it has some traffic: it ends as Failed."""
-        with self._step(f"{version} rolled out, with errors"):
+        with self._step(
+            f"{version} rolled out, with errors", f"rolling out {version}, which will fail"
+        ):
             await self._set_image(version)
             await self._board.until(
                 lambda: (
@@ -113,7 +115,7 @@ class Play:
 
     async def look_back(self) -> None:
         """Keep the traffic up until there is enough of it."""
-        with self._step("watched on"):
+        with self._step("watched on", "watching the traffic a little longer"):
             await asyncio.sleep(AFTERWARDS)
             counts = self._board.counts
             await self._board.until(
@@ -131,8 +133,8 @@ class Play:
         return READY_SECONDS + PATIENCE * self._interval
 
     @contextmanager
-    def _step(self, title: str) -> Iterator[None]:
-        self._board.doing = title
+    def _step(self, title: str, doing: str) -> Iterator[None]:
+        self._board.doing = doing
         self._board.changed()
         began = time.monotonic()
         yield
@@ -140,12 +142,14 @@ class Play:
         self._board.doing = ""
         self._board.changed()
 
-    async def _apply(self, how: str, what: str, stdin: str | None = None) -> None:
-        await self._type("apply", how, what, stdin=stdin)
+    async def _apply(self, how: str, what: str, stdin: str | None = None, named: str = "") -> None:
+        """``named`` is the file that a person would have given in place of ``stdin``."""
+        await self._kubectl.run("apply", how, what, stdin=stdin)
+        self._chronicle.commands.append(f"kubectl apply {how} {named or what}")
 
-    async def _type(self, *arguments: str, stdin: str | None = None) -> None:
+    async def _type(self, *arguments: str) -> None:
+        await self._kubectl.run(*arguments)
         self._chronicle.commands.append(" ".join(("kubectl", *arguments)))
-        await self._kubectl.run(*arguments, stdin=stdin)
 
     async def _set_image(self, version: str) -> None:
         image = ("set", "image", "deployment/podinfo", PODINFO + version)

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from itertools import zip_longest
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -84,11 +85,12 @@ class LiveView:
         live = Live(
             console=self._console,
             get_renderable=self.picture,
-            refresh_per_second=FRAMES_PER_SECOND,
+            # Drawn by `_draw`: a thread of rich's own would read the board while it is written.
+            auto_refresh=False,
             transient=True,
         )
         with live:
-            printer = asyncio.create_task(self._print_steps())
+            printer = asyncio.create_task(self._draw(live))
             try:
                 yield
             finally:
@@ -97,10 +99,11 @@ class LiveView:
                     await printer
                 self._print_new()
 
-    async def _print_steps(self) -> None:
+    async def _draw(self, live: Live) -> None:
         while True:
             self._print_new()
-            await self._board.next_change()
+            live.refresh()
+            await asyncio.sleep(1 / FRAMES_PER_SECOND)
 
     def _print_new(self) -> None:
         for step in self._chronicle.steps[self._steps :]:
@@ -168,7 +171,9 @@ def _side(name: str, version: str, weight: int, figures: Figures, style: str) ->
         poor = figures.success_percent < 99
         success = Text(f"{figures.success_percent:.1f} %", style=BAD if poor else "default")
     if figures.p99_ms is not None:
-        p99 = Text(f"{figures.p99_ms:.0f} ms", style=BAD if figures.p99_ms > 500 else "default")
+        digits = 0 if figures.p99_ms >= 10 else 1
+        slow = figures.p99_ms > 500
+        p99 = Text(f"{figures.p99_ms:.{digits}f} ms", style=BAD if slow else "default")
     return [
         Text(name, style=style),
         Text(version or NOTHING, style="default" if version else QUIET),
@@ -203,8 +208,11 @@ def requests(board: Board) -> Text:
 
 def events(told: list[Told]) -> list[Text]:
     """The newest events; the last one stands out."""
-    once = [one for one, after in zip(told, [*told[1:], None], strict=True)
-            if after is None or after.message != one.message]  # fmt: skip
+    once = [
+        one
+        for one, after in zip_longest(told, told[1:])
+        if after is None or after.message != one.message
+    ]
     newest = once[-EVENTS:]
     lines = []
     for event in newest:
