@@ -134,7 +134,7 @@ class Peers:
             # As a server that has gone: no answer at all.
             if request.transport is not None:
                 request.transport.abort()
-            raise
+            return web.Response()
 
     async def _pass_on(
         self, request: web.Request, seen: Request, answer: aiohttp.ClientResponse
@@ -144,9 +144,12 @@ class Peers:
         if "Retry-After" in answer.headers:
             reply.headers["Retry-After"] = answer.headers["Retry-After"]
         await reply.prepare(request)
-        async for chunk in answer.content.iter_any():
-            await reply.write(chunk)
-        await reply.write_eof()
+        try:
+            async for chunk in answer.content.iter_any():
+                await reply.write(chunk)
+            await reply.write_eof()
+        except ConnectionResetError:
+            pass  # The operator has ended.
         seen.status = answer.status
         return reply
 

@@ -223,7 +223,9 @@ class Scene:
         if resource not in self._watches:
             group, _, plural = resource.rpartition("/")
             space = "" if plural == "trafficroutes" else f"/namespaces/{self.namespace}"
-            self._watches[resource] = Watch(self.cluster.address, TOKEN, f"/{group}{space}/{plural}")
+            self._watches[resource] = Watch(
+                self.cluster.address, TOKEN, f"/{group}{space}/{plural}"
+            )
         return self._watches[resource]
 
     @property

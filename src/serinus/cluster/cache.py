@@ -122,6 +122,7 @@ class Cache(Generic[T]):
         backoff: Backoff | None = None,
     ) -> None:
         self.resource = resource
+        self.namespace = namespace
         self.synced = asyncio.Event()
         """Set once the first list is in; what the cache shows is then the cluster, once."""
         self.restarts: Counter[str] = Counter()
@@ -132,7 +133,6 @@ class Cache(Generic[T]):
         """Why the cache cannot be kept current right now, for a person; None while it is."""
         self._client = client
         self._decode = decode
-        self._namespace = namespace
         self._selection = selection(label_selector, field_selector)
         self._labels = label_selector
         self._fields = field_selector
@@ -249,7 +249,7 @@ class Cache(Generic[T]):
         while True:
             body = await self._client.list(
                 self.resource,
-                self._namespace,
+                self.namespace,
                 self._labels,
                 self._fields,
                 limit=PAGE,
@@ -304,7 +304,7 @@ class Cache(Generic[T]):
             "resourceVersion": str(self._position),
             "timeoutSeconds": random.randint(*WATCH_SECONDS),
         }
-        path = self.resource.path(self._namespace)
+        path = self.resource.path(self.namespace)
         async with self._client.stream(path, params, silence=self._silence) as lines:
             async for line in lines:
                 try:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -126,6 +126,14 @@ class Executor:
                 canary=f"{canary.name}.{canary.namespace}",
                 error=str(error),
             )
+
+    async def collect(self, exists: Callable[[str, str], bool]) -> None:
+        """As `leave`, for the canaries that went while no operator ran; ``exists`` is asked by
+        namespace and name."""
+        try:
+            await self._hands.router.collect(exists)
+        except (ApiError, Unreachable) as error:
+            log.warning("routes of deleted canaries not removed", error=str(error))
 
     async def tick(self, canary: Canary, now: datetime, *, due: bool) -> TickReport:
         """Look at the canary's world once and do what it needs.

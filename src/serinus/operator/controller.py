@@ -61,6 +61,7 @@ class Controller:
         known = list(self._canaries.keys())
         for key in known:
             self._know(key)
+        self._start(self._executor.collect(self._exists))
         try:
             while True:
                 await self._sleep()
@@ -72,6 +73,11 @@ class Controller:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _exists(self, namespace: str, name: str) -> bool:
+        """Whether there is such a canary, or may be one where we do not look."""
+        elsewhere = self._canaries.namespace not in (None, namespace)
+        return elsewhere or self._canaries.get(namespace, name) is not None
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -94,6 +100,8 @@ class Controller:
         if change.new is None and isinstance(change.old, Canary):
             self._telemetry.forget(change.old)
             self._start(self._executor.leave(change.old))
+        if not isinstance(change.new, Malformed):
+            self._complaints.withdraw(change.key)
         self._know(change.key)
 
     def _know(self, key: Key) -> None:

@@ -1,17 +1,24 @@
-"""Canaries that cannot even be read: told once for each version of them, and left alone."""
+"""Canaries that cannot even be read: told once, as long as they stay so, and left alone."""
 
 import asyncio
 from datetime import UTC, datetime
+from typing import Any
 
+import msgspec
 import structlog
 
-from serinus.api.decode import Malformed
+from serinus.api.decode import Malformed, decode_canary
 from serinus.cluster.client import Client
-from serinus.cluster.errors import ApiError, Unreachable
+from serinus.cluster.errors import ApiError, Conflict, Unreachable
 from serinus.cluster.events import EventRecorder, ObjectRef
 from serinus.cluster.kinds import CANARIES
 
 log = structlog.get_logger(__name__)
+
+Json = dict[str, Any]
+
+ATTEMPTS = 4
+"""How often the condition is written while others keep writing the same canary."""
 
 
 class Complaints:
@@ -36,28 +43,59 @@ class Complaints:
         message = f"Refusing to roll out {canary.name}.{canary.namespace}: {problem}"
         log.warning(message, canary=f"{canary.name}.{canary.namespace}")
         self._events.record(ref, "Warning", "Synced", message)
-        task = asyncio.create_task(self._write_condition(canary, problem))
+        task = asyncio.create_task(self._write_condition(canary.namespace, canary.name))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _write_condition(self, canary: Malformed, problem: str) -> None:
-        # The status cannot be read either, so it is replaced as far as conditions go.
-        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        condition = {
-            "type": "Ready",
-            "status": "False",
-            "reason": "Refused",
-            "message": problem,
-            "lastUpdateTime": now,
-            "lastTransitionTime": now,
-        }
-        body = {
-            "metadata": {"resourceVersion": canary.resource_version},
-            "status": {"conditions": [condition]},
-        }
+    def withdraw(self, key: tuple[str, str]) -> None:
+        """The canary can be read, or is gone: the next complaint about it is news."""
+        self._told.pop(key, None)
+
+    async def _write_condition(self, namespace: str, name: str) -> None:
         try:
-            await self._client.patch(
-                CANARIES, canary.namespace, canary.name, body, subresource="status"
-            )
+            for _ in range(ATTEMPTS):
+                try:
+                    return await self._try_to_write(namespace, name)
+                except Conflict:
+                    continue
         except (ApiError, Unreachable) as error:
-            log.warning("condition not written", canary=canary.name, error=str(error))
+            log.warning("condition not written", canary=f"{name}.{namespace}", error=str(error))
+
+    async def _try_to_write(self, namespace: str, name: str) -> None:
+        # The cache has not kept what it could not read; and the other conditions must stay, for
+        # one of them may be a rollback under way.
+        page = await self._client.list(CANARIES, namespace, None, f"metadata.name={name}")
+        for raw in msgspec.json.decode(page, type=_Page).items:
+            found = decode_canary(bytes(raw))
+            if isinstance(found, Malformed):
+                conditions = _with_complaint(msgspec.json.decode(raw), str(found.problem))
+                body = {
+                    "metadata": {"resourceVersion": found.resource_version},
+                    "status": {"conditions": conditions},
+                }
+                await self._client.patch(CANARIES, namespace, name, body, subresource="status")
+
+
+class _Page(msgspec.Struct):
+    items: list[msgspec.Raw] = []
+
+
+def _with_complaint(canary: Json, problem: str) -> list[Json]:
+    """The conditions of an unreadable canary, `Ready` among them saying why it is one."""
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    ready = {
+        "type": "Ready",
+        "status": "False",
+        "reason": "Refused",
+        "message": problem,
+        "lastUpdateTime": now,
+        "lastTransitionTime": now,
+    }
+    status = canary.get("status")
+    found = status.get("conditions") if isinstance(status, dict) else None
+    kept = [
+        one
+        for one in (found if isinstance(found, list) else ())
+        if isinstance(one, dict) and one.get("type") != "Ready"
+    ]
+    return [*kept, ready]

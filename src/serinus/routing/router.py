@@ -1,6 +1,7 @@
 """What a rollout needs of a service mesh."""
 
 import enum
+from collections.abc import Callable
 from typing import Protocol
 
 from serinus.api.canary import Canary
@@ -55,3 +56,7 @@ class Router(Protocol):
 
     async def finalize(self, canary: Canary) -> None:
         """Take the route away when it is this canary's."""
+
+    async def collect(self, exists: Callable[[str, str], bool]) -> None:
+        """Take away the routes of canaries that were deleted while nobody watched; ``exists``
+        is asked by namespace and name."""

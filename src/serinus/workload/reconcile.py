@@ -64,7 +64,10 @@ async def reconcile_apex(
 async def _reconcile_service(
     client: Client, caches: WorkloadCaches, canary: Canary, role: Role, rules: LabelRules
 ) -> list[Written]:
-    target = target_of(canary, caches)
+    target = caches.deployments.get(canary.namespace, canary.target_name)
+    if target is None:
+        # A rollback must not wait for a target that is gone; its Services stay as they are.
+        return []
     desired = desired_service(canary, role, target, selector_of(canary, target, rules))
     name = role.service_name(canary)
     live = caches.services.get(canary.namespace, name)
@@ -168,8 +171,9 @@ async def scale_target_up(client: Client, caches: WorkloadCaches, canary: Canary
 async def scale_target_to_zero(
     client: Client, caches: WorkloadCaches, canary: Canary
 ) -> list[Written]:
-    """Take the target's pods away."""
-    return await _scale_target(client, canary, target_of(canary, caches), 0)
+    """Take the target's pods away; those of a target that is gone have gone with it."""
+    target = caches.deployments.get(canary.namespace, canary.target_name)
+    return [] if target is None else await _scale_target(client, canary, target, 0)
 
 
 async def _scale_target(

@@ -4,6 +4,7 @@ The route lives in the canary's namespace. There, a route whose targets have a *
 producer's: it holds for callers of every namespace. The split itself happens in their sidecars.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -29,6 +30,7 @@ from serinus.routing.kuma.writing import (
     CANARY,
     Json,
     bring_about,
+    collect,
     metadata_change,
     paths,
     route_metadata,
@@ -179,6 +181,9 @@ class MeshHTTPRouteRouter:
             )
         except NotFound:
             return
+
+    async def collect(self, exists: Callable[[str, str], bool]) -> None:
+        await collect(self._client, MESHHTTPROUTES, self._routes.values(), exists)
 
     def _live(self, canary: Canary) -> MeshHTTPRouteView | None:
         return self._routes.get(canary.namespace, canary.apex_name)

@@ -1,5 +1,7 @@
 """The router for Kuma: each canary's mesh decides in which dialect its route is written."""
 
+from collections.abc import Callable
+
 from serinus.api.canary import Canary
 from serinus.api.problem import Problem
 from serinus.cluster.client import Client
@@ -68,6 +70,10 @@ class KumaRouter:
         # A route may be there in a dialect that the mesh has left since.
         for router in self._routers.values():
             await router.finalize(canary)
+
+    async def collect(self, exists: Callable[[str, str], bool]) -> None:
+        for router in self._routers.values():
+            await router.collect(exists)
 
     def _router(self, canary: Canary) -> Router | Problem:
         dialect = self.dialect(canary)

@@ -24,6 +24,7 @@ from serinus.routing.kuma.writing import (
     CANARY,
     Json,
     bring_about,
+    collect,
     metadata_change,
     paths,
     route_metadata,
@@ -178,6 +179,9 @@ class TrafficRouteRouter:
             )
         except NotFound:
             return
+
+    async def collect(self, exists: Callable[[str, str], bool]) -> None:
+        await collect(self._client, TRAFFICROUTES, self._routes.values(), exists)
 
     def _live(self, canary: Canary) -> TrafficRouteView | None:
         """This canary's route, under either of the names that it may have."""

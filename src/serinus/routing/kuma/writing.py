@@ -5,7 +5,8 @@ carries the resourceVersion that it was made from, and is made anew from the ser
 somebody else was quicker.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol, TypeVar
 
 from serinus.api.canary import Canary
@@ -72,6 +73,22 @@ async def bring_about(
         except NotFound:
             live = None
     raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+async def collect(
+    client: Client,
+    resource: Resource,
+    routes: Iterable[_Live],
+    exists: Callable[[str, str], bool],
+) -> None:
+    """Delete those of the routes that are marked for a canary which does not exist."""
+    for route in routes:
+        namespace, _, name = route.metadata.annotations.get(CANARY, "").partition("/")
+        if not name or exists(namespace, name):
+            continue
+        meta = route.metadata
+        with contextlib.suppress(NotFound):
+            await client.delete(resource, meta.namespace or None, meta.name, uid=meta.uid or None)
 
 
 def route_metadata(canary: Canary) -> tuple[dict[str, str], dict[str, str]]:
