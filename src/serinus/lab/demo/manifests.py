@@ -1,7 +1,7 @@
 """Where the manifests of the guide are: in the repository, or in the installed package.
 
-The wheel carries ``deploy/`` and ``examples/`` below ``serinus/manifests/`` (pyproject.toml), so
-that `serinus demo` works from either; docs/decisions/manifests-in-the-wheel.md says why.
+The wheel carries ``deploy/`` and ``examples/`` below ``serinus/manifests/`` (pyproject.toml). A
+checkout comes first, so that what one edits there is what the demo applies.
 """
 
 from pathlib import Path
