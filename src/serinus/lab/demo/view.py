@@ -19,10 +19,13 @@ from serinus.lab.demo.play import Chronicle, Step
 from serinus.lab.demo.style import BAD, CANARY, GOOD, PHASES, PRIMARY, QUIET, number
 
 WIDTH = 92
-BAR = 44
+BESIDE_BAR = 48
+"""Columns that the frame and the words beside a bar take."""
+
 EVENTS = 8
 NOTHING = "-"
 FRAMES_PER_SECOND = 5
+ROLLING_OUT = ("Progressing", "Promoting", "Finalising")
 
 
 class PlainView:
@@ -115,10 +118,11 @@ class LiveView:
         board = self._board
         if not board.phase:
             return Padding(self._waiting(), (0, 1))
+        width = min(WIDTH, self._console.width)
         parts: list[RenderableType] = [
             self._waiting(),
             Text(),
-            weights(board),
+            weights(board, max(10, width - BESIDE_BAR)),
             Text(),
             requests(board),
             Text(),
@@ -130,7 +134,7 @@ class LiveView:
             title_align="left",
             border_style=QUIET,
             padding=(1, 2),
-            width=min(WIDTH, self._console.width),
+            width=width,
         )
 
     def _waiting(self) -> RenderableType:
@@ -153,19 +157,21 @@ def step_line(step: Step) -> Text:
     return line
 
 
-def weights(board: Board) -> Table:
+def weights(board: Board, bar_width: int) -> Table:
     """Shares of the traffic as bars, and what Prometheus says of either side."""
     table = Table.grid(padding=(0, 2))
     for justify in ("left", "left", "left", "right", "right", "right"):
         table.add_column(justify=justify)
     table.add_row("", "", "", *(Text(word, style=QUIET) for word in ("weight", "success", "p99")))
-    candidate = board.wanted if board.weight or board.phase in {"Progressing"} else ""
-    table.add_row(*_side("primary", board.stable, 100 - board.weight, board.primary, PRIMARY))
-    table.add_row(*_side("canary", candidate, board.weight, board.canary, CANARY))
+    candidate = board.wanted if board.phase in ROLLING_OUT else ""
+    stable = bar(100 - board.weight, PRIMARY, bar_width)
+    table.add_row(*_side("primary", board.stable, stable, 100 - board.weight, board.primary))
+    tried = bar(board.weight, CANARY, bar_width)
+    table.add_row(*_side("canary", candidate, tried, board.weight, board.canary))
     return table
 
 
-def _side(name: str, version: str, weight: int, figures: Figures, style: str) -> list[Text]:
+def _side(name: str, version: str, share: Text, weight: int, figures: Figures) -> list[Text]:
     success = p99 = Text(NOTHING, style=QUIET)
     if figures.success_percent is not None:
         poor = figures.success_percent < 99
@@ -175,16 +181,16 @@ def _side(name: str, version: str, weight: int, figures: Figures, style: str) ->
         slow = figures.p99_ms > 500
         p99 = Text(f"{figures.p99_ms:.{digits}f} ms", style=BAD if slow else "default")
     return [
-        Text(name, style=style),
+        Text(name, style=PRIMARY if name == "primary" else CANARY),
         Text(version or NOTHING, style="default" if version else QUIET),
-        bar(weight, style),
+        share,
         Text(f"{weight} %"),
         success,
         p99,
     ]
 
 
-def bar(percent: float, style: str, width: int = BAR) -> Text:
+def bar(percent: float, style: str, width: int) -> Text:
     """``percent`` of a line."""
     full = round(width * percent / 100)
     line = Text("━" * full, style=style)

@@ -1,0 +1,31 @@
+"""The guide's canary at another pace."""
+
+import pytest
+import yaml
+
+from serinus.lab.demo import manifests
+from serinus.lab.demo.pace import SHORT, interval_seconds, shortened
+
+
+def test_only_the_times_are_others() -> None:
+    written = manifests.guide_canary().read_text()
+    short = yaml.safe_load(shortened(written))
+    expected = yaml.safe_load(written)
+    analysis = expected["spec"]["analysis"]
+    analysis["interval"] = SHORT.interval
+    analysis["metrics"][0]["interval"] = SHORT.success_rate
+    analysis["metrics"][1]["interval"] = SHORT.request_duration
+    command = analysis["webhooks"][1]["metadata"]["cmd"]
+    analysis["webhooks"][1]["metadata"]["cmd"] = command.replace("2m", SHORT.hey)
+    assert short == expected
+
+
+def test_the_pace_can_be_read() -> None:
+    written = manifests.guide_canary().read_text()
+    assert interval_seconds(written) == 30
+    assert interval_seconds(shortened(written)) == 2
+
+
+def test_another_manifest_is_refused() -> None:
+    with pytest.raises(ValueError, match="not the guide's"):
+        shortened("kind: Canary\n")
