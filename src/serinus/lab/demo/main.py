@@ -46,10 +46,10 @@ def run(options: Options) -> int:
     try:
         return asyncio.run(_run(options, console))
     except (KubectlError, StoryBroken, FileNotFoundError, NoConnection, world.LabError) as error:
-        hint = "" if options.keep else " (--keep leaves the lab up for a look)"
-        Console(stderr=True, highlight=False).print(
-            Text(f"✗ {error}{hint if isinstance(error, KubectlError | StoryBroken) else ''}", BAD)
-        )
+        told = Text(f"✗ {error}", BAD)
+        if isinstance(error, KubectlError | StoryBroken) and not options.keep:
+            told.append("\n  (--keep leaves the lab up for a look)", QUIET)
+        Console(stderr=True, highlight=False).print(told, soft_wrap=True)
         return 1
     except (KeyboardInterrupt, asyncio.CancelledError):
         return 130
