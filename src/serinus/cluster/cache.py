@@ -196,6 +196,15 @@ class Cache(Generic[T]):
             self._waiting.discard(waiter)
         return True
 
+    async def catch_up(self) -> None:
+        """Show what the cluster holds now, or something newer, whatever the watch has told yet.
+
+        Raises `ApiError` and `Unreachable`.
+        """
+        # An older list than what is shown means that the watch was faster.
+        with contextlib.suppress(_Doubt):
+            await self._list()
+
     def age(self) -> float:
         """Seconds since the server was last heard (an event, a bookmark, a list)."""
         return time.monotonic() - self._heard

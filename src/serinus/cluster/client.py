@@ -8,7 +8,7 @@ There is no rate limit of its own: fewer requests are the caller's business, fai
 import asyncio
 import builtins
 import enum
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any, Self
 
@@ -17,7 +17,7 @@ import msgspec
 
 from serinus import __version__
 from serinus.cluster.connection import Connection
-from serinus.cluster.errors import Unreachable, refusal
+from serinus.cluster.errors import NotLeading, Unreachable, refusal
 from serinus.cluster.resource import Resource
 
 ATTEMPTS = 4
@@ -46,14 +46,22 @@ class Client:
     Every method raises `ApiError` (or the subclass that fits) when the server refuses, and
     `Unreachable` when it does not answer. ``timeout`` is for a whole answer, in seconds;
     ``field_manager`` is the name under which writes are recorded in ``managedFields``.
+    ``may_write`` is asked right before each request that is not a GET, every attempt of it; where
+    it says no, `NotLeading` is raised and nothing is sent.
     """
 
     def __init__(
-        self, connection: Connection, *, field_manager: str = "serinus", timeout: float = 30.0
+        self,
+        connection: Connection,
+        *,
+        field_manager: str = "serinus",
+        timeout: float = 30.0,
+        may_write: Callable[[], bool] = lambda: True,
     ) -> None:
         self.connection = connection
         self.field_manager = field_manager
         self._timeout = timeout
+        self._may_write = may_write
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -257,13 +265,16 @@ class Client:
             )
         async with AsyncExitStack() as stack:
             with self._reaching(method, path):
+                credentials = await connection.headers()
+                if method != "GET" and not self._may_write():
+                    raise NotLeading(f"{method} {path} was not sent: this process does not lead")
                 answer = await stack.enter_async_context(
                     self._session.request(
                         method,
                         connection.server + path,
                         params=params,
                         data=data,
-                        headers={**headers, **await connection.headers()},
+                        headers={**headers, **credentials},
                         timeout=limit,
                         ssl=connection.ssl if connection.ssl is not None else True,
                         server_hostname=connection.tls_server_name,

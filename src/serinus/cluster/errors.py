@@ -14,6 +14,10 @@ class Unreachable(Exception):
     """The server did not answer: no connection, a broken one, or none in time."""
 
 
+class NotLeading(Unreachable):
+    """The request was not even sent: it would write, and this process leads no more."""
+
+
 class ApiError(Exception):
     """The server answered with a refusal."""
 

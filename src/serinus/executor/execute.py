@@ -71,7 +71,7 @@ class Said:
 
 
 class FencedError(Exception):
-    """The Canary has changed since the tick's decision, so the tick is void."""
+    """The tick is void: the Canary has changed since its decision, or another operator leads."""
 
 
 @dataclass(slots=True)
@@ -79,7 +79,8 @@ class TickReport:
     """What one tick did.
 
     ``stepped`` tells that a status was saved, ``fenced`` that the tick was cut off because the
-    Canary had changed, ``failed`` why an effect did not hold (None when all did).
+    Canary had changed or the lease was lost, ``failed`` why an effect did not hold (None when all
+    did).
     """
 
     written: list[Written] = field(default_factory=list)
@@ -91,7 +92,8 @@ class TickReport:
 
 @dataclass(frozen=True, slots=True)
 class Hands:
-    """Everything that an effect may need. ``route_propagation`` is in seconds."""
+    """Everything that an effect may need. ``route_propagation`` is in seconds; ``leads`` is asked
+    before each effect: hooks and queries, too, are the leader's alone."""
 
     client: Client
     caches: WorkloadCaches
@@ -101,6 +103,7 @@ class Hands:
     session: aiohttp.ClientSession
     metrics_server: str
     route_propagation: float
+    leads: Callable[[], bool] = lambda: True
 
 
 class Executor:
@@ -168,6 +171,8 @@ class _Run:
 
     async def perform(self, effect: e.Effect) -> e.Outcome:
         """Bring the effect about; `Failed` says in words why that was not possible."""
+        if not self._hands.leads():
+            raise FencedError
         try:
             return await self._perform(effect)
         except (ApiError, Unreachable, WorkloadError, RoutingError) as error:

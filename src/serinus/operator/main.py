@@ -15,6 +15,7 @@ from serinus.api.canary import Canary
 from serinus.api.decode import decode_canary
 from serinus.cluster.cache import Cache
 from serinus.cluster.client import Client
+from serinus.cluster.election import LeaseLost
 from serinus.cluster.errors import ApiError, Unreachable
 from serinus.cluster.events import EventRecorder
 from serinus.cluster.kinds import CANARIES, DEPLOYMENTS, HPAS, SERVICES
@@ -22,6 +23,7 @@ from serinus.cluster.kubeconfig import NoConnection, connect
 from serinus.executor.execute import Executor, Hands
 from serinus.executor.observe import Observer
 from serinus.operator.controller import Canaries, Controller
+from serinus.operator.leadership import Leadership, leadership
 from serinus.operator.logs import configure
 from serinus.operator.malformed import Complaints
 from serinus.operator.server import Server
@@ -55,6 +57,13 @@ def main(arguments: Sequence[str]) -> int:
     except (NoConnection, OSError) as error:
         log.error("cannot start", error=str(error))
         return 1
+    except ExceptionGroup as group:
+        lost, others = group.split(LeaseLost)
+        if lost is None or others is not None:
+            raise
+        # A new process begins with nothing in its head that a leader's would contradict.
+        log.error("lost the lease", error="; ".join(str(one) for one in lost.exceptions))
+        return 1
     return 0
 
 
@@ -76,30 +85,42 @@ async def _until_signalled(settings: Settings) -> None:
 
 
 async def operate(settings: Settings) -> None:
-    """Be the operator until cancelled.
+    """Be the operator until cancelled; then, if it leads, give the lease back.
 
     Raises:
         NoConnection: there is no usable kubeconfig or service account.
         OSError: the port is taken.
+        ExceptionGroup: of `LeaseLost`.
     """
     connection = await connect(settings.kubeconfig or None, settings.context or None)
-    async with Client(connection) as client, aiohttp.ClientSession() as session:
+    async with Client(connection) as unfenced:
+        elected = leadership(settings, unfenced)
+        try:
+            async with Client(connection, may_write=elected.leads) as client:
+                await _operate(settings, client, elected)
+        finally:
+            await elected.release()
+
+
+async def _operate(settings: Settings, client: Client, elected: Leadership) -> None:
+    async with aiohttp.ClientSession() as session:
         canaries: Canaries = Cache(
             client, CANARIES, decode_canary, namespace=settings.namespace or None
         )
-        telemetry = Telemetry(settings.mesh_provider, lambda: _readable(canaries))
+        telemetry = Telemetry(settings.mesh_provider, lambda: _readable(canaries), elected.leads)
         needed: list[Cache[Any]] = [canaries]
         server = Server(
-            settings.listen, settings.port, telemetry.registry, lambda: _unready(needed)
+            settings.listen, settings.port, telemetry.registry, lambda: _unready(needed, elected)
         )
         await server.start()
-        log.info("starting", version=__version__, server=connection.server, port=server.port)
+        log.info("starting", version=__version__, server=client.connection.server, port=server.port)
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(canaries.run())
+                tasks.create_task(elected.run())
                 kinds = await _discover(client)
                 while True:
-                    work = _work(settings, client, session, needed, kinds, telemetry)
+                    work = _work(settings, client, session, needed, kinds, telemetry, elected)
                     kinds = await _until_kinds_change(client, kinds, work)
         finally:
             await server.stop()
@@ -141,6 +162,7 @@ async def _work(
     needed: list[Cache[Any]],
     kinds: KumaKinds,
     telemetry: Telemetry,
+    elected: Leadership,
 ) -> None:
     """Be the operator of a cluster with these kinds; ``needed`` begins with the canaries, and
     gets what else has to be known before there is anything to do."""
@@ -167,6 +189,7 @@ async def _work(
         session,
         settings.metrics_server,
         settings.route_propagation,
+        elected.leads,
     )
     observer = Observer(caches, router, rules, settings.mesh_provider)
     controller = Controller(
@@ -183,6 +206,9 @@ async def _work(
         for cache in needed:
             await cache.synced.wait()
         log.info("ready", canaries=len(canaries))
+        await elected.won.wait()
+        await _catch_up(canaries)
+        log.info("leading", canaries=len(canaries))
         try:
             await controller.run()
         finally:
@@ -191,13 +217,27 @@ async def _work(
                 task.cancel()
 
 
-def _unready(needed: Iterable[Cache[Any]]) -> str:
-    """What is not known yet, and why where that is known."""
-    return "; ".join(
+async def _catch_up(canaries: Canaries) -> None:
+    """See the last status that the leader before wrote: to act on an older one would take back
+    its last step."""
+    while True:
+        try:
+            return await canaries.catch_up()
+        except (ApiError, Unreachable) as error:
+            log.warning("cannot list the canaries yet", error=str(error))
+            await asyncio.sleep(RETRY)
+
+
+def _unready(needed: Iterable[Cache[Any]], elected: Leadership) -> str:
+    """What is not known yet, and why where that is known. To stand by is to be ready."""
+    missing = [
         f"{cache.resource.plural}: {cache.last_error or 'not listed yet'}"
         for cache in needed
         if not cache.synced.is_set()
-    )
+    ]
+    if elected.last_error is not None and not elected.won.is_set():
+        missing.append(f"lease: {elected.last_error}")
+    return "; ".join(missing)
 
 
 def _readable(canaries: Canaries) -> Iterable[Canary]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from serinus.api import duration
+from serinus.cluster.lease import Terms
 
 DEFAULT_PORT = 8080
 
@@ -43,6 +44,9 @@ class Settings:
     cluster_name: str = ""
     minimum_interval: float = 10.0
     route_propagation: float = 3.0
+    leader_election: bool = False
+    leader_election_namespace: str = "kube-system"
+    lease_terms: Terms = Terms()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,40 @@ FLAGS = (
         "route_propagation",
         environment="SERINUS_ROUTE_PROPAGATION",
     ),
+    _Flag(
+        "enable-leader-election",
+        "false",
+        "act only as the holder of a Lease, so that further replicas can stand by",
+        "leader_election",
+        boolean=True,
+    ),
+    _Flag(
+        "leader-election-namespace",
+        "kube-system",
+        "namespace of that Lease; -namespace goes before it",
+        "leader_election_namespace",
+    ),
+    _Flag(
+        "lease-duration",
+        "60s",
+        "time after which a leader that is not heard of is replaced",
+        "lease_duration",
+        environment="SERINUS_LEASE_DURATION",
+    ),
+    _Flag(
+        "lease-renew-deadline",
+        "15s",
+        "time after which a leader that cannot renew its lease gives up",
+        "lease_renew_deadline",
+        environment="SERINUS_LEASE_RENEW_DEADLINE",
+    ),
+    _Flag(
+        "lease-retry-period",
+        "5s",
+        "time between two renewals, or attempts",
+        "lease_retry_period",
+        environment="SERINUS_LEASE_RETRY_PERIOD",
+    ),
     _Flag("control-loop-interval", "10s", "nothing: new canaries are seen at once"),
     _Flag("threadiness", "2", "nothing: there are no worker threads"),
     _Flag("kubeconfig-qps", "100", "nothing: the API server's own fairness is obeyed"),
@@ -108,7 +146,6 @@ FLAGS = (
 )
 
 REFUSED = {
-    "enable-leader-election": "run one replica with strategy Recreate",
     "slack-url": "alerts are not sent by this release",
     "msteams-url": "alerts are not sent by this release",
     "event-webhook": "the event webhook is not called by this release",
@@ -197,7 +234,33 @@ def _settings(texts: Mapping[str, str]) -> Settings:
         cluster_name=texts["cluster_name"],
         minimum_interval=_seconds("minimum-interval", texts["minimum_interval"]),
         route_propagation=_seconds("route-propagation", texts["route_propagation"]),
+        leader_election=_boolean("enable-leader-election", texts["leader_election"]),
+        leader_election_namespace=texts["leader_election_namespace"],
+        lease_terms=_lease_terms(texts),
     )
+
+
+def _lease_terms(texts: Mapping[str, str]) -> Terms:
+    lasting = _seconds("lease-duration", texts["lease_duration"])
+    if not lasting.is_integer():
+        raise SettingsError("-lease-duration must be whole seconds, as a Lease states them")
+    try:
+        return Terms(
+            int(lasting),
+            _seconds("lease-renew-deadline", texts["lease_renew_deadline"]),
+            _seconds("lease-retry-period", texts["lease_retry_period"]),
+        )
+    except ValueError as error:
+        raise SettingsError(f"-lease-duration, -lease-renew-deadline: {error}") from error
+
+
+def _boolean(name: str, text: str) -> bool:
+    value = {"true": True, "1": True, "t": True, "false": False, "0": False, "f": False}.get(
+        text.lower()
+    )
+    if value is None:
+        raise SettingsError(f"-{name} must be true or false, not {text!r}")
+    return value
 
 
 def _listed(text: str) -> tuple[str, ...]:

@@ -27,9 +27,18 @@ _RUNNING = frozenset(
 
 
 class Telemetry:
-    """One registry; ``canaries`` gives the ones that the cache holds."""
+    """One registry; ``canaries`` gives the ones that the cache holds.
 
-    def __init__(self, provider: str, canaries: Callable[[], Iterable[Canary]]) -> None:
+    ``leads`` tells whether this operator is the one that acts; one that stands by tells nothing
+    of the canaries, else sums over the replicas would count them twice.
+    """
+
+    def __init__(
+        self,
+        provider: str,
+        canaries: Callable[[], Iterable[Canary]],
+        leads: Callable[[], bool] = lambda: True,
+    ) -> None:
         self.registry = CollectorRegistry()
         info = Gauge(
             "flagger_info",
@@ -62,7 +71,9 @@ class Telemetry:
             ["name", "namespace", "deployment_strategy", "analysis_status"],
             registry=self.registry,
         )
-        self.registry.register(_Canaries(canaries))
+        leader = Gauge("serinus_leader", "1 if this operator acts", registry=self.registry)
+        leader.set_function(lambda: float(leads()))
+        self.registry.register(_Canaries(lambda: canaries() if leads() else ()))
 
     def stepped(self, canary: Canary, seconds: float) -> None:
         """A tick that took a step took ``seconds``."""
@@ -86,9 +97,9 @@ class Telemetry:
 
     def forget(self, canary: Canary) -> None:
         """Drop the series of a canary that is gone."""
-        name, namespace = canary.target_name, canary.namespace
-        self._durations.remove_by_labels({"name": name, "namespace": namespace})
-        self._analysis.remove_by_labels({"name": name, "namespace": namespace})
+        labels = {"name": canary.target_name, "namespace": canary.namespace}
+        for family in (self._durations, self._analysis, self._successes, self._failures):
+            family.remove_by_labels(labels)
 
 
 class _Canaries(Collector):
