@@ -117,7 +117,7 @@ async def test_exec(server: Any, namespace: str, pod: str) -> None:
 
 async def test_port_forward_names_the_way(server: Any, namespace: str, pod: str) -> None:
     said = await _kubectl(server, "-n", namespace, "port-forward", pod, "0:80", fails=True)
-    assert f"serinus lab forward {namespace}/p" in said
+    assert f"serinus lab forward -n {namespace} pod/p PORT" in said
 
 
 async def test_node_pages(server: Any, namespace: str, pod: str) -> None:

@@ -101,12 +101,13 @@ async def serve(paths: LabPaths, listeners: list[socket.socket]) -> None:
     ]
     for site in runner_sites:
         await site.start()
-    expiry = asyncio.create_task(_expire_events(api))
+    chores = [asyncio.create_task(chore) for chore in (_expire_events(api), bootstrap.keep(api))]
     gc.collect()
     gc.freeze()
     log.info("serving on %s", [listener.getsockname() for listener in listeners])
     await stop.wait()
-    expiry.cancel()
+    for chore in chores:
+        chore.cancel()
     server.cancel()
     await runner.cleanup()
     await api.admission.close()

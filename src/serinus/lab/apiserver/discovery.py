@@ -109,4 +109,6 @@ def paths(api: Api) -> Obj:
     for name, versions in _groups(api):
         found.append(f"/apis/{name}")
         found += [f"/apis/{name}/{version}" for version in versions]
-    return {"paths": [*found, "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"]}
+    return {
+        "paths": [*found, "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]
+    }

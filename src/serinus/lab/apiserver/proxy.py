@@ -144,7 +144,7 @@ async def port_forward(api: Api, call: Call, kind: Kind) -> web.StreamResponse:
     ):
         raise _no_spdy(
             "kubectl port-forward",
-            f"use `serinus lab forward {call.info.namespace}/{call.info.name} PORT`",
+            f"use `serinus lab forward -n {call.info.namespace} pod/{call.info.name} PORT`",
         )
     query: Query = MultiDict()
     for port in call.http.query.getall("ports", call.http.query.getall("port", [])):

@@ -26,7 +26,7 @@ from serinus.lab.apiserver.rest import (
     updating,
 )
 from serinus.lab.apiserver.rest.call import Api, Call
-from serinus.lab.apiserver.schema import openapi
+from serinus.lab.apiserver.schema import openapi, swagger
 from serinus.lab.apiserver.schema.registry import Kind
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ _MAIN: dict[str, Handler] = {
     "deletecollection": deleting.delete_collection,
 }
 
-_OBJECT_PARTS = frozenset({"status", "finalize", "ephemeralcontainers", "resize"})
+_OBJECT_PARTS = frozenset({"status", "finalize", "resize"})
 """Subresources that show the whole object and take a part of it."""
 
 _PARTS: dict[tuple[str, str], Handler] = {
@@ -57,6 +57,7 @@ _PARTS: dict[tuple[str, str], Handler] = {
     ("pods", "binding"): pods.bind,
     ("pods", "eviction"): pods.evict,
     ("serviceaccounts", "token"): accounts.token,
+    ("pods", "ephemeralcontainers"): pods.debug,
     ("nodes", "proxy"): proxy.node,
 }
 
@@ -124,6 +125,8 @@ class Server:
         if not info.is_resource:
             if info.verb not in {"get", "head"}:
                 raise errors.method_not_allowed("", "")
+            if info.path.rstrip("/") == swagger.PATH:
+                return _swagger(call)
             return call.plain(self._document(info.path))
         if reviews.is_review(info.group, info.resource):
             return await reviews.answer(api, call)
@@ -183,6 +186,14 @@ class Server:
         if AUTHENTICATED not in groups:
             groups = [*groups, AUTHENTICATED]
         return User(name, tuple(groups), request.headers.get("Impersonate-Uid", ""))
+
+
+def _swagger(call: Call) -> web.Response:
+    if swagger.PROTOBUF_ACCEPTED not in call.http.headers.get("Accept", ""):
+        return call.plain(swagger.DOCUMENT)
+    return web.Response(
+        body=swagger.protobuf(), headers={"Content-Type": swagger.PROTOBUF_CONTENT_TYPE}
+    )
 
 
 def _is_own(info: RequestInfo) -> bool:

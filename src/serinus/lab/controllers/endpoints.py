@@ -61,7 +61,9 @@ class EndpointsController:
             if endpoints is not None and labels_of(endpoints).get(_ENDPOINTS_MANAGED_BY):
                 await self._view.delete(ENDPOINTS, endpoints)
             return None
-        if not service["spec"].get("selector") or self._view.leaving(service):
+        spec = service["spec"]
+        named_only = spec.get("type") == "ExternalName" or not spec.get("selector")
+        if named_only or self._view.leaving(service):
             return None
         pods = [pod for pod in self._pods.values() if pod["metadata"]["namespace"] == namespace]
         behind = backends(service, pods)

@@ -69,14 +69,10 @@ class JobController:
     async def _start(self, job: Object) -> Object:
         template, metadata = job["spec"]["template"], job["metadata"]
         pod_metadata = template.get("metadata") or {}
-        labels = {prefix + "job-name": metadata["name"] for prefix in ("", "batch.kubernetes.io/")}
-        labels |= {
-            prefix + "controller-uid": metadata["uid"] for prefix in ("", "batch.kubernetes.io/")
-        }
         body = {
             "metadata": {
                 "generateName": f"{metadata['name']}-",
-                "labels": {**(pod_metadata.get("labels") or {}), **labels},
+                "labels": pod_metadata.get("labels") or {},
                 "annotations": pod_metadata.get("annotations") or {},
                 "ownerReferences": [controller_reference(JOBS, job)],
             },

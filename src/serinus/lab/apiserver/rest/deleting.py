@@ -15,6 +15,9 @@ from serinus.lab.apiserver.store import Entry
 
 _TRIES: Final = 5
 _GRACE: Final = 30
+_IMMORTAL: Final = frozenset({"default", "kube-system", "kube-public"})
+"""Namespaces that a cluster cannot be without."""
+
 _POLICY_FINALIZERS: Final = {"Foreground": "foregroundDeletion", "Orphan": "orphan"}
 
 
@@ -63,6 +66,10 @@ async def delete_object(
             raise target.not_found()
         live = decode(kind, entry)
         _check_preconditions(target, live, options)
+        if (kind.group, kind.plural) == ("", "namespaces") and target.name in _IMMORTAL:
+            raise errors.forbidden(
+                "", kind.plural, target.name, "this namespace may not be deleted"
+            )
         operation = target.operation(call, "DELETE", live, dry_run=options.is_dry_run)
         await api.admission.validate(operation, None, call.warnings)
         if api.store.get(where, target.namespace, target.name) is not entry:

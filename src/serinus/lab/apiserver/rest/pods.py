@@ -14,14 +14,19 @@ from serinus.lab.apiserver.rest.writing import Target
 from serinus.lab.apiserver.schema import field_errors
 from serinus.lab.apiserver.schema.registry import Kind
 
+_PRIORITY_CLASSES: Final = ("scheduling.k8s.io", "priorityclasses")
+_TOLERATED_SECONDS: Final = 300
+
 TOKEN_PATH: Final = "/var/run/secrets/kubernetes.io/serviceaccount"
 _TOKEN_SECONDS: Final = 3607
 """The lifetime that Kubernetes asks for; tokens are renewed at four fifths of it."""
 
 
 def admit(api: Api, pod: Obj) -> None:
-    """Gives a new pod its ServiceAccount and the volume with the account's token."""
+    """Gives a new pod its ServiceAccount with its token, its priority and its tolerations."""
     spec = pod.setdefault("spec", {})
+    _set_priority(api, pod)
+    _tolerate_short_trouble(spec)
     namespace = pod["metadata"]["namespace"]
     name = spec.get("serviceAccountName") or spec.get("serviceAccount") or "default"
     spec["serviceAccountName"] = spec["serviceAccount"] = name
@@ -42,6 +47,46 @@ def admit(api: Api, pod: Obj) -> None:
         mounts = said.get("automountServiceAccountToken", True)
     if mounts:
         _mount_token(spec)
+
+
+def _set_priority(api: Api, pod: Obj) -> None:
+    spec = pod["spec"]
+    name = spec.get("priorityClassName") or ""
+    classes = {entry.name: entry.decode() for entry in api.store.list(_PRIORITY_CLASSES, "")}
+    if name:
+        if name not in classes:
+            raise errors.forbidden(
+                *("", "pods", pod["metadata"].get("name", "")),
+                f"no PriorityClass with name {name} was found",
+            )
+        found = classes[name]
+    else:
+        defaults = [one for one in classes.values() if one.get("globalDefault")]
+        found = max(defaults, key=lambda one: int(one["value"])) if defaults else {}
+        if found:
+            spec["priorityClassName"] = found["metadata"]["name"]
+    spec["priority"] = found.get("value", 0)
+    spec.setdefault("preemptionPolicy", found.get("preemptionPolicy", "PreemptLowerPriority"))
+
+
+def _tolerate_short_trouble(spec: dict[str, Any]) -> None:
+    """A node that is gone for less than five minutes keeps its pods."""
+    tolerations = spec.get("tolerations") or []
+    for trouble in ("not-ready", "unreachable"):
+        key = f"node.kubernetes.io/{trouble}"
+        if not any(
+            one.get("key") in (key, None) and one.get("effect") in ("NoExecute", None)
+            for one in tolerations
+        ):
+            tolerations.append(
+                {
+                    "key": key,
+                    "operator": "Exists",
+                    "effect": "NoExecute",
+                    "tolerationSeconds": _TOLERATED_SECONDS,
+                }
+            )
+    spec["tolerations"] = tolerations
 
 
 def _mount_token(spec: dict[str, Any]) -> None:
@@ -111,6 +156,12 @@ async def bind(api: Api, call: Call, kind: Kind) -> web.StreamResponse:
     target = Target(kind, call.info.namespace, name, "binding")
     await updating.update_object(api, call, target, transform, options)
     return call.plain(_created(), HTTPStatus.CREATED)
+
+
+async def debug(_: Api, call: Call, kind: Kind) -> web.StreamResponse:
+    """pods/ephemeralcontainers, which ``kubectl debug`` writes: the kubelet would not run them."""
+    why = "the lab runs no ephemeral containers: look into the pod with kubectl exec"
+    raise errors.forbidden(kind.group, kind.plural, call.info.name, why)
 
 
 async def evict(api: Api, call: Call, kind: Kind) -> web.StreamResponse:

@@ -102,10 +102,18 @@ def _allocate_ports(store: Store, service: Obj, live: dict[str, Any]) -> None:
     }
     for index, port in enumerate(service["spec"].get("ports") or ()):
         asked = port.get("nodePort") or before.get((port.get("name"), port["port"]))
-        if asked in used:
-            wrong = field_errors.invalid(
-                f"spec.ports[{index}].nodePort", asked, "provided port is already allocated"
-            )
+        why = _refusal(asked, used) if asked else ""
+        if why:
+            wrong = field_errors.invalid(f"spec.ports[{index}].nodePort", asked, why)
             raise errors.invalid("", "Service", metadata["name"], [wrong])
         port["nodePort"] = asked or next(free for free in NODE_PORTS if free not in used)
         used.add(port["nodePort"])
+
+
+def _refusal(port: int, used: set[int]) -> str:
+    if port not in NODE_PORTS:
+        return (
+            "provided port is not in the valid range. The range of valid ports is "
+            f"{NODE_PORTS.start}-{NODE_PORTS.stop - 1}"
+        )
+    return "provided port is already allocated" if port in used else ""

@@ -4,7 +4,7 @@ from typing import Any
 
 from serinus.lab.apiserver import errors
 from serinus.lab.apiserver.representation import Obj
-from serinus.lab.apiserver.rest import services
+from serinus.lab.apiserver.rest import jobs, services
 from serinus.lab.apiserver.rest.call import Api
 from serinus.lab.apiserver.schema.registry import Kind
 
@@ -26,6 +26,9 @@ def prepare_create(kind: Kind, obj: Obj) -> None:
             obj["status"] = {"loadBalancer": {}}
         case "", "secrets":
             take_string_data(obj)
+        case "batch", "jobs":
+            obj["status"] = {}
+            jobs.select_own_pods(obj)
         case "apps", _ if "status" in kind.subresources:
             obj["status"] = {}
         case "apiextensions.k8s.io", "customresourcedefinitions":

@@ -82,6 +82,9 @@ def check_pod_spec(spec: Object, path: str) -> Iterator[FieldError]:
 
 
 _NOT_NEGATIVE: Final = "must be greater than or equal to 0"
+_SOURCES: Final = ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef")
+"""Where an environment variable's value may come from."""
+
 _PORT_RANGE: Final = "must be between 1 and 65535, inclusive"
 
 
@@ -95,19 +98,7 @@ def _check_container(container: Object, path: str, volumes: set[Any]) -> Iterato
     elif image != image.strip():
         yield error.invalid(f"{path}.image", image, "must not have leading or trailing whitespace")
     yield from _check_ports(container.get("ports") or (), f"{path}.ports")
-    for index, variable in enumerate(container.get("env") or ()):
-        here = f"{path}.env[{index}]"
-        if variable.get("value") and variable.get("valueFrom"):
-            yield error.invalid(
-                f"{here}.valueFrom", "", "may not be specified when `value` is not empty"
-            )
-        if "=" in (variable.get("name") or ""):
-            yield error.invalid(
-                f"{here}.name",
-                variable["name"],
-                "a valid environment variable name must consist only of printable ASCII "
-                "characters other than '='",
-            )
+    yield from _check_environment(container.get("env") or (), f"{path}.env")
     paths: set[Any] = set()
     for index, mount in enumerate(container.get("volumeMounts") or ()):
         here, place = f"{path}.volumeMounts[{index}]", mount.get("mountPath")
@@ -120,6 +111,33 @@ def _check_container(container: Object, path: str, volumes: set[Any]) -> Iterato
         if container.get(probe) is not None:
             yield from _check_probe(container[probe], f"{path}.{probe}")
     yield from _check_resources(container.get("resources") or {}, f"{path}.resources")
+
+
+def _check_environment(variables: Any, path: str) -> Iterator[FieldError]:
+    for index, variable in enumerate(variables):
+        here = f"{path}[{index}]"
+        if variable.get("value") and variable.get("valueFrom"):
+            yield error.invalid(
+                f"{here}.valueFrom", "", "may not be specified when `value` is not empty"
+            )
+        if variable.get("valueFrom") is not None:
+            yield from _check_source(variable["valueFrom"], f"{here}.valueFrom")
+        if "=" in (variable.get("name") or ""):
+            yield error.invalid(
+                f"{here}.name",
+                variable["name"],
+                "a valid environment variable name must consist only of printable ASCII "
+                "characters other than '='",
+            )
+
+
+def _check_source(source: Object, path: str) -> Iterator[FieldError]:
+    given = [name for name in _SOURCES if source.get(name) is not None]
+    if not given:
+        listed = ", ".join(f"`{name}`" for name in _SOURCES)
+        yield error.invalid(path, "", f"must specify one of: {listed}")
+    elif len(given) > 1:
+        yield error.invalid(path, "", "may not have more than one field specified at a time")
 
 
 def _check_ports(ports: Any, path: str) -> Iterator[FieldError]:

@@ -190,10 +190,37 @@ def _check_job_spec(spec: Object, path: str) -> Iterator[FieldError]:
     yield from check_template(template, f"{path}.template", ("Always", "OnFailure", "Never"))
 
 
+def _check_job_selector(job: Object, spec: Object) -> Iterator[FieldError]:
+    """The selector is the server's own unless ``manualSelector`` says that it is the client's.
+
+    A Job without a uid has not been given one yet.
+    """
+    selector = spec.get("selector")
+    if spec.get("manualSelector"):
+        if not selector:
+            yield error.required("spec.selector")
+        return
+    metadata = job.get("metadata") or {}
+    if not metadata.get("uid"):
+        return
+    labels = ((spec.get("template") or {}).get("metadata") or {}).get("labels") or {}
+    own = {"controller-uid": metadata.get("uid"), "job-name": metadata.get("name")}
+    for name, value in own.items():
+        for key in (f"batch.kubernetes.io/{name}", name):
+            if labels.get(key) != value:
+                yield error.invalid(
+                    "spec.template.metadata.labels", labels, f"{key} must be '{value}'"
+                )
+    if selector != {"matchLabels": {"batch.kubernetes.io/controller-uid": own["controller-uid"]}}:
+        yield error.invalid("spec.selector", selector, "`selector` not auto-generated")
+
+
 def _check_job(obj: Object, old: Object | None) -> Iterator[FieldError]:
     spec = obj.get("spec") or {}
     yield from _check_job_spec(spec, "spec")
-    if old is not None:
+    if old is None:
+        yield from _check_job_selector(obj, spec)
+    else:
         for field in ("template", "selector", "completionMode"):
             before = (old.get("spec") or {}).get(field)
             if before is not None and spec.get(field) != before:
