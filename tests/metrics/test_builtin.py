@@ -12,8 +12,10 @@ import pytest_asyncio
 from aiohttp import web
 
 from serinus.analysis.verdict import NoData, Unavailable, Value
+from serinus.metrics.batch import Batch
 from serinus.metrics.builtin import BuiltinQuery, Name, measure
-from serinus.metrics.prometheus import Prometheus, Series
+from serinus.metrics.counting import Scope, Service
+from serinus.metrics.prometheus import Answer, Prometheus, Series
 
 INBOUND = 'envoy_cluster_name="localhost_9898"'
 CONFIG = """\
@@ -112,7 +114,10 @@ async def server(
 
 def ask(name: Name, window: float = 60) -> BuiltinQuery:
     return BuiltinQuery(
-        name, "test", "podinfo-canary", "podinfo-primary", "meshservice", window, "default"
+        name,
+        Scope("meshservice", "default", window),
+        Service("podinfo-canary", "test"),
+        Service("podinfo-primary", "test"),
     )
 
 
@@ -196,13 +201,52 @@ async def test_a_world_of_traffic_routes(server: Server) -> None:
     sidecars.count(by_tag, "200", 3)
     await server.sees(f"envoy_cluster_upstream_rq{{{by_tag}}}")
     query = BuiltinQuery(
-        "request-success-rate", "test", "old-canary", "old-primary", "trafficroute", 60, "default"
+        "request-success-rate",
+        Scope("trafficroute", "default", 60),
+        Service("old-canary", "test"),
+        Service("old-primary", "test"),
     )
     assert await measure(prometheus, query) == Value(100.0)
     by_service = 'service="old-canary_test_svc_9898"'
     sidecars.count(by_service, "500", 3)
     await server.sees(f"envoy_cluster_upstream_rq{{{by_service}}}")
     assert await measure(prometheus, query) == Value(0.0)
+
+
+async def test_many_at_once_get_the_answers_of_each_alone(
+    server: Server, session: aiohttp.ClientSession
+) -> None:
+    prometheus, sidecars = server.prometheus, server.sidecars
+    scope = Scope("meshservice", "default", 60)
+    queries: list[BuiltinQuery] = []
+    for number in range(40):
+        tag = f'kuma_io_service="many{number}-canary_test_svc_9898",mesh="default"'
+        if number % 4:
+            sidecars.count(tag, "200", 10 * number, le_100=9 * number, le_inf=10 * number)
+        if number % 3 == 0:
+            sidecars.count(tag, "503", number)
+        for name in ("request-success-rate", "request-duration"):
+            canary = Service(f"many{number}-canary", "test")
+            queries.append(BuiltinQuery(name, scope, canary, Service("many-primary", "test")))
+    last = 'kuma_io_service="many39-canary_test_svc_9898"'
+    await server.sees(f"envoy_cluster_upstream_rq_time_bucket{{{last}}}")
+
+    asked: list[str] = []
+
+    class Counting(Prometheus):
+        async def instant(self, query: str, at: float | None = None) -> Answer:
+            asked.append(query)
+            return await super().instant(query, at)
+
+    batch = Batch(lambda address: Counting(address, session))
+    together = await asyncio.gather(
+        *(batch.measure(prometheus.address, query) for query in queries)
+    )
+    alone = [await measure(prometheus, query) for query in queries]
+    assert together == alone
+    assert {type(answer) for answer in alone} == {Value, NoData}
+    # Two metrics, and once each why some canaries have none.
+    assert len(asked) == 4
 
 
 async def test_scalars_and_refusals(server: Server) -> None:
@@ -229,7 +273,7 @@ async def test_garbage(session: aiohttp.ClientSession, status: int, text: str, w
         return web.Response(status=status, text=text)
 
     app = web.Application()
-    app.router.add_get("/prefix/api/v1/query", handle)
+    app.router.add_route("*", "/prefix/api/v1/query", handle)
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

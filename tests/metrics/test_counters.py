@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serinus.metrics.counters import increase, increases
-from serinus.metrics.prometheus import Sample, Series
+from serinus.metrics.counters import increase
+from serinus.metrics.prometheus import Sample
 from serinus.metrics.quantile import quantile
 
 readings = st.lists(st.integers(0, 1000), max_size=20).map(
@@ -37,13 +37,9 @@ def test_without_resets_it_is_the_difference(steps: list[int]) -> None:
 
 
 def test_resets_and_new_series() -> None:
-    def series(code: str, *values: float, name: str = "rq") -> Series:
-        labels = {"__name__": name, "code": code} if name else {"code": code}
-        return Series(labels, tuple(Sample(float(at), v) for at, v in enumerate(values)))
-
-    window = [series("200", 105.0, 3.0, 4.0), series("500", 2.0)]
-    before = [series("200", 100.0, name="")]
-    assert [grown for _, grown in increases(window, before)] == [9.0, 2.0]
+    samples = [Sample(float(at), value) for at, value in enumerate([105.0, 3.0, 4.0])]
+    assert increase(samples, 100.0) == 9.0
+    assert increase([Sample(0.0, 2.0)], None) == 2.0
 
 
 def reference(share: float, counts: list[int]) -> float | None:

@@ -19,9 +19,10 @@ from serinus.cluster.events import EventRecorder, EventType, ObjectRef
 from serinus.cluster.kinds import CANARIES
 from serinus.cluster.written import Written, written
 from serinus.executor.observe import Observer
-from serinus.metrics.builtin import BuiltinQuery, Name, measure
-from serinus.metrics.builtin import World as MetricsWorld
-from serinus.metrics.prometheus import Prometheus
+from serinus.metrics.batch import Batch
+from serinus.metrics.builtin import BuiltinQuery, Name
+from serinus.metrics.counting import Scope, Service
+from serinus.metrics.counting import World as MetricsWorld
 from serinus.rollout import effects as e
 from serinus.rollout.advance import advance
 from serinus.routing.kuma.dialect import Dialect
@@ -101,6 +102,7 @@ class Hands:
     rules: LabelRules
     events: EventRecorder
     session: aiohttp.ClientSession
+    metrics: Batch
     metrics_server: str
     route_propagation: float
     leads: Callable[[], bool] = lambda: True
@@ -275,17 +277,15 @@ class _Run:
         dialect = self._hands.router.dialect(canary)
         if isinstance(dialect, Problem):
             return Unavailable(str(dialect))
+        window = duration.seconds(metric.interval_or_default)
         query = BuiltinQuery(
-            name=_BUILTIN[metric.name],
-            namespace=canary.namespace,
-            canary_service=canary.canary_service,
-            primary_service=canary.primary_service,
-            world=_WORLDS[dialect],
-            window_seconds=duration.seconds(metric.interval_or_default),
-            mesh=canary.mesh,
+            _BUILTIN[metric.name],
+            Scope(_WORLDS[dialect], canary.mesh, window),
+            Service(canary.canary_service, canary.namespace),
+            Service(canary.primary_service, canary.namespace),
         )
         address = canary.spec.metrics_server or self._hands.metrics_server
-        measurement = await measure(Prometheus(address, self._hands.session), query)
+        measurement = await self._hands.metrics.measure(address, query)
         if isinstance(measurement, Value):
             self.report.measured[metric.name] = measurement.value
         return measurement

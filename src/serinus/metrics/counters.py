@@ -8,14 +8,7 @@ that shows it; windows that follow on one another add up.
 
 from collections.abc import Iterable
 
-from serinus.metrics.prometheus import Sample, Series
-
-Identity = frozenset[tuple[str, str]]
-
-
-def identity(series: Series) -> Identity:
-    """What makes two answers' series the same one. Functions drop a metric's name."""
-    return frozenset(item for item in series.labels.items() if item[0] != "__name__")
+from serinus.metrics.prometheus import Sample
 
 
 def increase(samples: Iterable[Sample], before: float | None) -> float:
@@ -29,12 +22,3 @@ def increase(samples: Iterable[Sample], before: float | None) -> float:
         grown += sample.value - last if sample.value >= last else sample.value
         last = sample.value
     return grown
-
-
-def increases(window: Iterable[Series], before: Iterable[Series]) -> list[tuple[Series, float]]:
-    """How much each series grew over ``window``, whose series hold their raw samples.
-
-    ``before`` holds the last sample ahead of the window of each series that was there by then.
-    """
-    known = {identity(series): series.samples[-1].value for series in before if series.samples}
-    return [(series, increase(series.samples, known.get(identity(series)))) for series in window]

@@ -8,6 +8,9 @@ import msgspec
 
 from serinus.analysis.verdict import Unavailable
 
+LONG = 2000
+"""Characters: a longer query does not go into the URL, which proxies limit."""
+
 TIMEOUT = 5.0
 """Seconds for a whole answer, as Flagger allows it."""
 
@@ -64,12 +67,16 @@ class Prometheus:
         self._session = session
         self._timeout = aiohttp.ClientTimeout(total=timeout)
 
-    async def instant(self, query: str) -> Answer:
-        """Evaluate ``query`` now. A range selector gives raw samples; a scalar comes as one series
-        without labels."""
+    async def instant(self, query: str, at: float | None = None) -> Answer:
+        """Evaluate ``query`` at a time (Unix seconds), by default now. A range selector gives raw
+        samples; a scalar comes as one series without labels."""
+        params = {"query": query} if at is None else {"query": query, "time": f"{at:.3f}"}
+        url = f"{self.address}/api/v1/query"
         try:
-            async with self._session.get(
-                f"{self.address}/api/v1/query", params={"query": query}, timeout=self._timeout
+            async with (
+                self._session.post(url, data=params, timeout=self._timeout)
+                if len(query) > LONG
+                else self._session.get(url, params=params, timeout=self._timeout)
             ) as response:
                 status, body = response.status, await response.read()
         except TimeoutError:

@@ -22,6 +22,8 @@ from serinus.cluster.kinds import CANARIES, DEPLOYMENTS, HPAS, SERVICES
 from serinus.cluster.kubeconfig import NoConnection, connect
 from serinus.executor.execute import Executor, Hands
 from serinus.executor.observe import Observer
+from serinus.metrics.batch import Batch
+from serinus.metrics.prometheus import Prometheus
 from serinus.operator.controller import Canaries, Controller
 from serinus.operator.leadership import Leadership, leadership
 from serinus.operator.logs import configure
@@ -187,6 +189,7 @@ async def _work(
         rules,
         events,
         session,
+        Batch(lambda address: Prometheus(address, session)),
         settings.metrics_server,
         settings.route_propagation,
         elected.leads,
