@@ -42,11 +42,13 @@ class Request:
 
 @dataclass
 class Cut:
-    """Do ``action`` at the ``at``-th write from now on, ahead of it or once it is done."""
+    """Do ``action`` at the ``at``-th write from now on that has ``words`` in its body, ahead of it
+    or once it is done."""
 
     at: int
     ahead: bool
     action: Callable[[], None]
+    words: bytes = b""
 
 
 @dataclass
@@ -155,7 +157,7 @@ class Peers:
 
     def _cut_now(self, seen: Request) -> Cut | None:
         cut = self.cut
-        if cut is None or not seen.writes:
+        if cut is None or not seen.writes or cut.words not in seen.body:
             return None
         cut.at -= 1
         if cut.at > 0:
@@ -177,7 +179,7 @@ class Peers:
         return web.json_response(self._samples(query))
 
     def _samples(self, query: str) -> dict[str, Any]:
-        """1000 requests of the canary in the window, the good ones within 10 ms."""
+        """1000 requests of each canary asked about in the window, the good ones within 10 ms."""
         good, now = self.success * 10, time.time()
         if query.startswith("last_over_time"):
             return {"status": "success", "data": {"resultType": "vector", "result": []}}
@@ -186,10 +188,14 @@ class Peers:
         else:
             code = "envoy_response_code"
             counts = {(code, "200"): good, (code, "503"): 1000 - good}
-        name = (re.match(r"\w+", query) or [""])[0]
+        metric, label = re.match(r"(\w+)\{(\w+)=~", query).groups()
         result = [
-            {"metric": {"__name__": name, label: value}, "values": [[now, str(count)]]}
-            for (label, value), count in counts.items()
+            {
+                "metric": {"__name__": metric, label: f"{tag}9898", name: value},
+                "values": [[now, str(count)]],
+            }
+            for tag in re.findall(r"[\w-]+-canary_[\w-]+?_svc_", query)
+            for (name, value), count in counts.items()
         ]
         return {"status": "success", "data": {"resultType": "matrix", "result": result}}
 

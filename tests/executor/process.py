@@ -57,8 +57,11 @@ class Operator:
         connection.close()
         return answer.status, text
 
+    def send(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
     def kill(self) -> None:
-        self._process.send_signal(signal.SIGKILL)
+        self.send(signal.SIGKILL)
 
     def wait(self) -> int:
         code = self._process.wait(10)

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -216,6 +216,18 @@ class Scene:
     def release(self, tag: str, target: str = "podinfo") -> None:
         self.within("set", "image", f"deployment/{target}", f"app=play:{tag}")
 
+    def hold(self, canary: Object | None = None) -> None:
+        """From Initialized, go to 25 percent with v2 and stay there: every check fails, and may."""
+        self.begin(canary or self.canary(threshold=10_000))
+        self.release("v2")
+        self.await_weight(25)
+        self.peers.success = 0.0
+        self.canaries.until(lambda: self.status().get("failedChecks", 0) > 0)
+
+    def patch(self, kind: str, name: str, change: Object | list[Object]) -> None:
+        how = "json" if isinstance(change, list) else "merge"
+        self.within("patch", kind, name, f"--type={how}", "-p", json.dumps(change))
+
     # -- what a person sees ----------------------------------------------------------------
 
     def watch(self, resource: str) -> Watch:
@@ -288,6 +300,20 @@ class Scene:
     def await_message(self, words: str, name: str = "podinfo") -> None:
         self.events.until(lambda: any(words in told for told in self.messages(name)), words)
 
+    def image(self, name: str) -> str:
+        """What a Deployment runs."""
+        found = json.loads(self.within("get", "deployment", name, "-o", "json"))
+        return str(found["spec"]["template"]["spec"]["containers"][0]["image"])
+
+    def images(self, name: str) -> list[str]:
+        """Each image that a Deployment was to run, in order, without repetitions."""
+        found = [
+            one["spec"]["template"]["spec"]["containers"][0]["image"]
+            for one in list(self.deployments.history)
+            if one["metadata"]["name"] == name
+        ]
+        return [one for one, before in zip(found, [None, *found], strict=False) if one != before]
+
     def weights(self, apex: str = "podinfo") -> list[tuple[int, int]]:
         """Each split that the route has carried, in order, without repetitions."""
         found = [
@@ -329,7 +355,7 @@ def _content(item: Object) -> str:
     made = deepcopy(item)
     made.pop("status", None)
     if item["kind"] == "Deployment":
-        del made["metadata"]["resourceVersion"], made["metadata"]["managedFields"]
+        del made["metadata"]["resourceVersion"]
         made["metadata"]["annotations"].pop("deployment.kubernetes.io/revision", None)
     return json.dumps(made, sort_keys=True)
 
@@ -351,10 +377,3 @@ def scene(cluster: KumaCluster) -> Iterator[Scene]:
         yield made
     finally:
         made.close()
-
-
-def path_of(patched: Callable[[Object], None], canary: Object) -> Object:
-    """A copy of a canary with something changed."""
-    made = deepcopy(canary)
-    patched(made)
-    return made

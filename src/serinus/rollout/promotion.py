@@ -8,14 +8,13 @@ from serinus.rollout import status as statuses
 from serinus.rollout.effects import (
     AwaitRoute,
     Promote,
-    ReconcileApex,
     ReconcileAutoscaler,
-    ReconcileServices,
     Record,
     SaveStatus,
     ScaleTargetToZero,
     SetWeights,
 )
+from serinus.rollout.rest import keep
 from serinus.rollout.restart import restart
 from serinus.rollout.revision import origin_of, superseded
 from serinus.rollout.tick import ALL_TO_PRIMARY, Tick, must, weights_of
@@ -33,8 +32,7 @@ def start_promotion(canary: Canary, world: World, status: CanaryStatus) -> Tick:
 def promote(canary: Canary, world: World, status: CanaryStatus) -> Tick:
     """Wait until the primary serves the promoted revision, then route back to it."""
     assert world.target is not None
-    yield from must(ReconcileServices())
-    yield from must(ReconcileApex())
+    yield from keep()
     yield from _hold_weights(world, status)
     if not _copied(world, status):
         if superseded(status, world.target):
@@ -57,8 +55,7 @@ def promote(canary: Canary, world: World, status: CanaryStatus) -> Tick:
 
 def finalise(canary: Canary, world: World, status: CanaryStatus) -> Tick:
     """All traffic is the primary's: take the canary's pods away and call it done."""
-    yield from must(ReconcileServices())
-    yield from must(ReconcileApex())
+    yield from keep()
     yield from must(SetWeights(ALL_TO_PRIMARY))
     yield from must(AwaitRoute())
     yield from must(ScaleTargetToZero())
