@@ -167,7 +167,8 @@ def weights(board: Board, bar_width: int) -> Table:
     stable = bar(100 - board.weight, PRIMARY, bar_width)
     table.add_row(*_side("primary", board.stable, stable, 100 - board.weight, board.primary))
     tried = bar(board.weight, CANARY, bar_width)
-    table.add_row(*_side("canary", candidate, tried, board.weight, board.canary))
+    measured = board.canary if candidate else Figures()
+    table.add_row(*_side("canary", candidate, tried, board.weight, measured))
     return table
 
 
