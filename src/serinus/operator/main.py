@@ -231,13 +231,15 @@ async def _catch_up(canaries: Canaries) -> None:
             await asyncio.sleep(RETRY)
 
 
-def _unready(needed: Iterable[Cache[Any]], elected: Leadership) -> str:
+def _unready(needed: Sequence[Cache[Any]], elected: Leadership) -> str:
     """What is not known yet, and why where that is known. To stand by is to be ready."""
     missing = [
         f"{cache.resource.plural}: {cache.last_error or 'not listed yet'}"
         for cache in needed
         if not cache.synced.is_set()
     ]
+    if len(needed) == 1:
+        missing.append("Kuma's kinds: not discovered yet")
     if elected.last_error is not None and not elected.won.is_set():
         missing.append(f"lease: {elected.last_error}")
     return "; ".join(missing)
