@@ -70,9 +70,11 @@ class Kubelet:
     def again(self) -> None:
         """Ask ``plays`` anew about every pod; from any thread."""
         assert self._loop is not None
-        self._loop.call_soon_threadsafe(
-            lambda: [self._due.put_nowait(key) for key in list(self._pods.keys())]
-        )
+        self._loop.call_soon_threadsafe(self._ask_all)
+
+    def _ask_all(self) -> None:
+        for key in list(self._pods.keys()):
+            self._due.put_nowait(key)
 
     async def run(self) -> None:
         """Until cancelled. An API server that goes away is waited for."""

@@ -200,7 +200,7 @@ class ControlPlane:
             "--log-level=warn",
         )
         port = int(self.etcd_address.rpartition(":")[2])
-        self._until_up(self.etcd, lambda: _plain(port, "GET", "/health") is not None)
+        self._until_up("etcd", self.etcd, lambda: _plain(port, "GET", "/health") is not None)
 
     def start_apiserver(self) -> None:
         """On the port that it has always had, with the certificates that are there now."""
@@ -231,7 +231,11 @@ class ControlPlane:
             flags += [f"--audit-policy-file={policy}", f"--audit-log-path={self._audit}"]
         self.api_server = self._run("kube-apiserver", *flags)
         self.api = Api(self.address, keys.ca.cert, f"{ADMIN}-token")
-        self._until_up(self.api_server, lambda: self.request("GET", "/readyz").status == 200)
+        self._until_up(
+            "kube-apiserver",
+            self.api_server,
+            lambda: self.request("GET", "/readyz").status == 200,
+        )
 
     def start_controllers(self) -> None:
         config = self.write_kubeconfig(CONTROLLERS, f"{CONTROLLERS}-token", "controllers")
@@ -263,9 +267,9 @@ class ControlPlane:
                 cwd=self.root,
             )
 
-    def _until_up(self, started: "subprocess.Popen[bytes]", up: Callable[[], bool]) -> None:
-        name = Path(os.fsdecode(started.args[0])).name  # type: ignore[index]
-
+    def _until_up(
+        self, name: str, started: "subprocess.Popen[bytes]", up: Callable[[], bool]
+    ) -> None:
         def answers() -> bool:
             if started.poll() is not None:
                 end = (self.root / f"{name}.log").read_text()[-4000:]
