@@ -295,3 +295,19 @@ async def test_huge_objects_and_split_events(api: Api) -> None:
         await watch.raw(text[1:].replace(b'"6"', b'"7"') + b"\n")
         assert await cache.reached("test", "a", "7", 10)
         assert len(cache.get("test", "a") or "") == 700_000
+
+
+async def test_catching_up_shows_what_the_watch_has_not_told(api: Api) -> None:
+    api.items, api.version = [thing("a", 1, v="old")], 1
+    async with running(api) as cache:
+        watch = await api.watches.get()
+        api.items, api.version = [thing("a", 5, v="new"), thing("b", 4, v="new")], 6
+        await cache.catch_up()
+        assert cache.get("test", "a") == cache.get("test", "b") == "new"
+        await watch.send("ADDED", thing("b", 3, v="late"))
+        await watch.send("MODIFIED", thing("a", 7, v="newer"))
+        assert await cache.reached("test", "a", "7", 5)
+        assert cache.get("test", "b") == "new"
+        api.version = 2
+        await cache.catch_up()
+        assert cache.get("test", "a") == "newer", "the watch was faster than the list"

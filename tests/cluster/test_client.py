@@ -187,3 +187,22 @@ async def test_a_failure_of_the_reader_is_its_own(api: Api) -> None:
             async for line in lines:
                 assert line == b"one"
                 raise BrokenPipeError
+
+
+async def test_one_that_may_not_write_sends_nothing(api: Api) -> None:
+    leads = True
+    client = Client(api.client.connection, may_write=lambda: leads)
+    await client.patch(SERVICES, "test", "a", {})
+
+    async def lose(_: web.Request) -> None:
+        nonlocal leads
+        leads = False
+
+    api.on_request, api.answers = lose, [refuse({}, 429, Retry_After="0")]
+    with pytest.raises(errors.NotLeading, match="does not lead"):
+        await client.patch(SERVICES, "test", "a", {})
+    with pytest.raises(errors.NotLeading):
+        await client.delete(SERVICES, "test", "a")
+    assert [method for method, *_ in api.requests] == ["PATCH", "PATCH"], "no second attempt"
+    await client.get(SERVICES, "test", "a")
+    await client.close()

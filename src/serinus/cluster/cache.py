@@ -201,9 +201,12 @@ class Cache(Generic[T]):
 
         Raises `ApiError` and `Unreachable`.
         """
-        # An older list than what is shown means that the watch was faster.
-        with contextlib.suppress(_Doubt):
+        try:
             await self._list()
+        except _Doubt as doubt:
+            # An older list than what is shown means that the watch was faster.
+            if doubt.reason != "old list":
+                raise Unreachable(str(doubt)) from doubt
 
     def age(self) -> float:
         """Seconds since the server was last heard (an event, a bookmark, a list)."""
