@@ -106,6 +106,7 @@ def check_rollback(lab: StoryLab, told: Told) -> None:
     lab.until_weight(10)
     pods = lab.sh("kubectl -n test get pods -l app=flagger-loadtester -o name")
     pod = pods.strip().removeprefix("pod/")
+    # The guide has no `--`; today's kubectl refuses that form.
     shell = Terminal(lab, "kubectl", "-n", "test", "exec", "-it", pod, "--", "sh")
     shell.type("watch -n 1 curl http://podinfo-canary.test:9898/status/500\n")
     shell.until("Every 1.0s:")
