@@ -143,8 +143,9 @@ class Peers:
     ) -> web.StreamResponse:
         reply = web.StreamResponse(status=answer.status)
         reply.content_type = answer.content_type
-        if "Retry-After" in answer.headers:
-            reply.headers["Retry-After"] = answer.headers["Retry-After"]
+        for name in ("Retry-After", "Content-Encoding"):
+            if name in answer.headers:
+                reply.headers[name] = answer.headers[name]
         await reply.prepare(request)
         try:
             async for chunk in answer.content.iter_any():

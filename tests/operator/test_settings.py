@@ -46,6 +46,10 @@ def test_the_defaults_are_flaggers() -> None:
         (["-log-level=loud"], "-log-level must be debug, info, warn or error, not 'loud'"),
         (["-port=http"], "-port must be a number"),
         (["-minimum-interval=soon"], "-minimum-interval"),
+        (["-mesh-services-mode=Odd"], "-mesh-services-mode must be one of Disabled"),
+        (["-enable-leader-election=perhaps"], "-enable-leader-election must be true or false"),
+        (["-lease-duration=1500ms"], "-lease-duration must be whole seconds"),
+        (["-lease-duration=10s"], "the renew deadline must be shorter"),
         (["-colour=red"], "unrecognized arguments: -colour=red"),
         *([[f"-{name}=x"], f"-{name} is not supported by this release"] for name in REFUSED),
     ],
@@ -53,3 +57,13 @@ def test_the_defaults_are_flaggers() -> None:
 def test_what_cannot_be_obeyed_is_named(arguments: list[str], words: str) -> None:
     with pytest.raises(SettingsError, match=words.split("'", maxsplit=1)[0]):
         parse(arguments, {})
+
+
+def test_an_election_as_flagger_is_told_of_it() -> None:
+    flags = ["-enable-leader-election", "-leader-election-namespace=flagger-system"]
+    settings = parse(flags, {})
+    assert settings.leader_election
+    assert settings.leader_election_namespace == "flagger-system"
+    assert (settings.lease_terms.duration, settings.lease_terms.renew_deadline) == (60, 15.0)
+    assert not parse(["-enable-leader-election=false"], {"ENABLE_LEADER_ELECTION": "true"}
+                     ).leader_election  # fmt: skip

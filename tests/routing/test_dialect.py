@@ -18,6 +18,7 @@ KUMA_1 = frozenset({MESHES, TRAFFIC_ROUTES})
 KUMA_2_7 = KUMA_1 | {MESH_HTTP_ROUTES}
 KUMA_2 = KUMA_2_7 | {MESH_SERVICES}
 KUMA_3 = frozenset({MESHES, MESH_HTTP_ROUTES, MESH_SERVICES})
+BLIND = frozenset({MESHES, TRAFFIC_ROUTES})
 ROUTE_ALL = ("route-all-default",)
 
 
@@ -27,8 +28,9 @@ def facts(
     traffic_routes: tuple[str, ...] = (),
     *,
     by_name: bool = True,
+    unreadable: frozenset[str] = frozenset(),
 ) -> MeshFacts:
-    return MeshFacts("default", crds, by_name, mode, traffic_routes)
+    return MeshFacts("default", crds, by_name, mode, traffic_routes, unreadable)
 
 
 @pytest.mark.parametrize(
@@ -40,6 +42,7 @@ def facts(
         (facts(KUMA_2, traffic_routes=ROUTE_ALL), Dialect.TRAFFIC_ROUTE),
         (facts(KUMA_2, "Exclusive"), Dialect.MESH_SERVICE_NAME),
         (facts(KUMA_2, "Exclusive", ROUTE_ALL), Dialect.MESH_SERVICE_NAME),
+        (facts(KUMA_2, "Exclusive", unreadable=BLIND), Dialect.MESH_SERVICE_NAME),
         (facts(KUMA_2, "Everywhere"), Dialect.MESH_SERVICE_NAME),
         (facts(KUMA_2_7), Dialect.SERVICE_TAG),
         (facts(KUMA_2), Dialect.SERVICE_TAG),
@@ -66,6 +69,15 @@ def test_what_is_recognised(seen: MeshFacts, dialect: Dialect) -> None:
             "between two worlds",
         ),
         (facts(KUMA_2_7, "Exclusive"), "metadata.annotations[kuma.io/mesh]", "no CRD meshserv"),
+        *(
+            (facts(crds, mode, unreadable=BLIND), "metadata.annotations[kuma.io/mesh]", words)
+            for crds, mode, words in [
+                (KUMA_2, None, "may not read meshes.kuma.io"),
+                (KUMA_1, "Disabled", "TrafficRoutes alone split traffic"),
+                (KUMA_2, "Disabled", "mode Disabled it may live by TrafficRoutes"),
+                (KUMA_2, "Everywhere", "may not read trafficroutes.kuma.io"),
+            ]
+        ),
     ],
 )
 def test_what_is_refused_is_refused_in_plain_words(seen: MeshFacts, path: str, words: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any
 
 import aiohttp
+import msgspec
 import structlog
 
 from serinus import __version__
@@ -120,16 +121,16 @@ async def _operate(settings: Settings, client: Client, elected: Leadership) -> N
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(canaries.run())
                 tasks.create_task(elected.run())
-                kinds = await _discover(client)
+                kinds = await _discover(settings, client)
                 while True:
                     work = _work(settings, client, session, needed, kinds, telemetry, elected)
-                    kinds = await _until_kinds_change(client, kinds, work)
+                    kinds = await _until_kinds_change(settings, client, kinds, work)
         finally:
             await server.stop()
 
 
 async def _until_kinds_change(
-    client: Client, kinds: KumaKinds, work: Coroutine[Any, Any, None]
+    settings: Settings, client: Client, kinds: KumaKinds, work: Coroutine[Any, Any, None]
 ) -> KumaKinds:
     """Do the work with these kinds until Kuma is installed, upgraded or removed."""
     working = asyncio.create_task(work)
@@ -138,7 +139,7 @@ async def _until_kinds_change(
             await asyncio.wait({working}, timeout=REDISCOVER)
             if working.done():
                 await working
-            found = await _discover(client)
+            found = await _discover(settings, client)
             if found != kinds:
                 log.info("Kuma's kinds have changed", crds=sorted(found.crds))
                 return found
@@ -147,12 +148,12 @@ async def _until_kinds_change(
         await asyncio.gather(working, return_exceptions=True)
 
 
-async def _discover(client: Client) -> KumaKinds:
+async def _discover(settings: Settings, client: Client) -> KumaKinds:
     """Kuma's kinds, as soon as the API server tells them."""
     while True:
         try:
-            return await discover(client)
-        except (ApiError, Unreachable) as error:
+            return await discover(client, namespaced=bool(settings.namespace))
+        except (ApiError, Unreachable, msgspec.DecodeError) as error:
             log.warning("cannot read Kuma's CRDs yet", error=str(error))
             await asyncio.sleep(RETRY)
 
@@ -180,7 +181,7 @@ async def _work(
     needed[1:] = watched
     by_kind = {cache.resource.kind: cache for cache in watched}
     rules = LabelRules(settings.selector_labels, settings.include_label_prefix)
-    router = KumaRouter(client, kinds, kuma)
+    router = KumaRouter(client, kinds, kuma, settings.mesh_services_mode)
     events = EventRecorder(client)
     hands = Hands(
         client,

@@ -16,6 +16,9 @@ from serinus.cluster.lease import Terms
 
 DEFAULT_PORT = 8080
 
+MESH_SERVICES_MODES = ("", "Disabled", "Everywhere", "ReachableBackends", "Exclusive")
+"""Kuma's modes, and none."""
+
 
 class SettingsError(Exception):
     """A flag or variable that cannot be obeyed; the text names it."""
@@ -44,6 +47,7 @@ class Settings:
     cluster_name: str = ""
     minimum_interval: float = 10.0
     route_propagation: float = 3.0
+    mesh_services_mode: str = ""
     leader_election: bool = False
     leader_election_namespace: str = "kube-system"
     lease_terms: Terms = Terms()
@@ -103,6 +107,13 @@ FLAGS = (
         "time after which every caller has learnt of new weights",
         "route_propagation",
         environment="SERINUS_ROUTE_PROPAGATION",
+    ),
+    _Flag(
+        "mesh-services-mode",
+        "",
+        "spec.meshServices.mode of the meshes, for an operator that may not read them",
+        "mesh_services_mode",
+        environment="SERINUS_MESH_SERVICES_MODE",
     ),
     _Flag(
         "enable-leader-election",
@@ -217,6 +228,11 @@ def _settings(texts: Mapping[str, str]) -> Settings:
         raise SettingsError(
             f"-mesh-provider {texts['mesh_provider']!r} is not supported by this release; use kuma"
         )
+    if texts["mesh_services_mode"] not in MESH_SERVICES_MODES:
+        raise SettingsError(
+            f"-mesh-services-mode must be one of {', '.join(filter(None, MESH_SERVICES_MODES))}, "
+            f"not {texts['mesh_services_mode']!r}"
+        )
     if not texts["port"].isdigit() or not 0 <= int(texts["port"]) <= 65535:
         raise SettingsError(f"-port must be a number from 0 to 65535, not {texts['port']!r}")
     return Settings(
@@ -234,6 +250,7 @@ def _settings(texts: Mapping[str, str]) -> Settings:
         cluster_name=texts["cluster_name"],
         minimum_interval=_seconds("minimum-interval", texts["minimum_interval"]),
         route_propagation=_seconds("route-propagation", texts["route_propagation"]),
+        mesh_services_mode=texts["mesh_services_mode"],
         leader_election=_boolean("enable-leader-election", texts["leader_election"]),
         leader_election_namespace=texts["leader_election_namespace"],
         lease_terms=_lease_terms(texts),

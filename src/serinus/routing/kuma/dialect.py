@@ -40,7 +40,8 @@ class MeshFacts:
     MeshHTTPRoute's targets may have a ``name`` (Kuma 2) or have labels only (Kuma 3).
     ``mesh_services`` is the Mesh's ``spec.meshServices.mode``, None when there is no such Mesh.
     ``traffic_routes`` names the TrafficRoutes of the mesh that were not written for a canary:
-    those show that the mesh lives by TrafficRoutes.
+    those show that the mesh lives by TrafficRoutes. ``unreadable`` are the CRDs whose objects this
+    operator may not read.
     """
 
     mesh: str
@@ -48,6 +49,7 @@ class MeshFacts:
     refs_by_name: bool
     mesh_services: str | None
     traffic_routes: tuple[str, ...] = ()
+    unreadable: frozenset[str] = frozenset()
 
 
 def recognise(facts: MeshFacts) -> Dialect | Problem:
@@ -56,11 +58,20 @@ def recognise(facts: MeshFacts) -> Dialect | Problem:
         return Problem(
             "spec.provider", f"Kuma is not installed in this cluster: it has no CRD {MESHES}"
         )
+    if facts.mesh_services is None and MESHES in facts.unreadable:
+        return Problem(
+            MESH_PATH,
+            f"what mesh {facts.mesh} is cannot be told: this operator may not read {MESHES}, which "
+            "are cluster-scoped. Allow it list and watch of them by a ClusterRole, or start it "
+            "with -mesh-services-mode and what spec.meshServices.mode of the Mesh is",
+        )
     if facts.mesh_services is None:
         return Problem(
             MESH_PATH, f"mesh {facts.mesh} does not exist; name one that does, or create it"
         )
     if MESH_HTTP_ROUTES not in facts.crds:
+        if TRAFFIC_ROUTES in facts.unreadable:
+            return _blind(facts, "TrafficRoutes alone split traffic in it")
         if TRAFFIC_ROUTES in facts.crds:
             return Dialect.TRAFFIC_ROUTE
         return Problem(
@@ -95,6 +106,8 @@ def choose(facts: MeshFacts) -> Dialect | Problem:
 
 
 def _of_kuma_2(facts: MeshFacts, mode: str) -> Dialect | Problem:
+    if TRAFFIC_ROUTES in facts.unreadable and mode != "Exclusive":
+        return _blind(facts, f"with spec.meshServices.mode {mode} it may live by TrafficRoutes")
     if mode == "Disabled":
         # Other people's TrafficRoutes are the proof that one more does no harm.
         return Dialect.TRAFFIC_ROUTE if facts.traffic_routes else Dialect.SERVICE_TAG
@@ -113,6 +126,15 @@ def _of_kuma_2(facts: MeshFacts, mode: str) -> Dialect | Problem:
         return _by_mesh_service(facts)
     # ReachableBackends: a caller that declares none goes on using service tags.
     return Dialect.SERVICE_TAG
+
+
+def _blind(facts: MeshFacts, why: str) -> Problem:
+    return Problem(
+        MESH_PATH,
+        f"how mesh {facts.mesh} splits traffic cannot be told: {why}, and this operator may not "
+        f"read {TRAFFIC_ROUTES}, which are cluster-scoped. Allow it get, list, watch, create, "
+        "patch and delete of them by a ClusterRole",
+    )
 
 
 def _by_mesh_service(facts: MeshFacts) -> Dialect | Problem:

@@ -6,16 +6,18 @@ will be understood, and they are what an operator may read anyway.
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 
 from serinus.cluster.cache import Cache, Change
 from serinus.cluster.client import Client
-from serinus.cluster.errors import NotFound
+from serinus.cluster.errors import Forbidden, NotFound
 from serinus.cluster.kinds import CRDS, MESHES, MESHHTTPROUTES, MESHSERVICES, TRAFFICROUTES
+from serinus.cluster.resource import Resource
 from serinus.routing.kuma import dialect
+from serinus.routing.kuma.served import served_crds, served_route_schema
 from serinus.routing.kuma.trafficroute import for_some_canary
 from serinus.routing.kuma.views import (
     MeshHTTPRouteView,
@@ -34,19 +36,41 @@ CRD_NAMES = (
     dialect.MESH_HTTP_ROUTES,
     dialect.MESH_SERVICES,
 )
+_CLUSTER_SCOPED = {dialect.MESHES: MESHES, dialect.TRAFFIC_ROUTES: TRAFFICROUTES}
 
 
 @dataclass(frozen=True, slots=True)
 class KumaKinds:
     """The CRDs of Kuma's that a cluster has, as far as routing cares, and whether references in
-    a MeshHTTPRoute may have a ``name``."""
+    a MeshHTTPRoute may have a ``name``. ``unreadable`` are those whose objects this operator may
+    not read."""
 
     crds: frozenset[str]
     refs_by_name: bool
+    unreadable: frozenset[str] = frozenset()
 
 
-async def discover(client: Client) -> KumaKinds:
-    """Read the CRDs. Raises `ApiError` (such as Forbidden) and `Unreachable`."""
+async def discover(client: Client, *, namespaced: bool = False) -> KumaKinds:
+    """Read the CRDs, or where that is forbidden what everybody may read about their kinds.
+
+    A ``namespaced`` operator need not have rights on cluster-scoped objects, so it is tried
+    whether it has. Raises `ApiError` and `Unreachable`.
+    """
+    try:
+        kinds = await _by_crds(client)
+    except Forbidden:
+        kinds = await _by_discovery(client)
+    if not namespaced:
+        return kinds
+    unreadable = [
+        name
+        for name, resource in _CLUSTER_SCOPED.items()
+        if name in kinds.crds and not await _readable(client, resource)
+    ]
+    return replace(kinds, unreadable=frozenset(unreadable))
+
+
+async def _by_crds(client: Client) -> KumaKinds:
     found = await asyncio.gather(*(_crd(client, name) for name in CRD_NAMES))
     crds = dict(zip(CRD_NAMES, found, strict=True))
     routes = crds[dialect.MESH_HTTP_ROUTES]
@@ -54,6 +78,20 @@ async def discover(client: Client) -> KumaKinds:
         crds=frozenset(name for name, crd in crds.items() if crd is not None),
         refs_by_name=routes is not None and _refs_by_name(routes),
     )
+
+
+async def _by_discovery(client: Client) -> KumaKinds:
+    crds = await served_crds(client) & frozenset(CRD_NAMES)
+    by_name = dialect.MESH_HTTP_ROUTES in crds and _has_name(await served_route_schema(client))
+    return KumaKinds(crds, by_name)
+
+
+async def _readable(client: Client, resource: Resource) -> bool:
+    try:
+        await client.list(resource, limit=1)
+    except Forbidden:
+        return False
+    return True
 
 
 async def _crd(client: Client, name: str) -> dict[str, Any] | None:
@@ -66,21 +104,26 @@ async def _crd(client: Client, name: str) -> dict[str, Any] | None:
 
 
 def _refs_by_name(crd: dict[str, Any]) -> bool:
-    """Whether the schema of ``spec.to[].targetRef`` has a ``name``, in any served version."""
-    for version in crd.get("spec", {}).get("versions") or ():
-        schema = (version.get("schema") or {}).get("openAPIV3Schema") or {}
-        for step in ("spec", "to", "targetRef"):
-            schema = (schema.get("properties") or {}).get(step) or {}
-            schema = schema.get("items") or schema
-        if version.get("served", True) and "name" in (schema.get("properties") or {}):
-            return True
-    return False
+    """Whether any served version's references may have a name."""
+    return any(
+        version.get("served", True)
+        and _has_name((version.get("schema") or {}).get("openAPIV3Schema") or {})
+        for version in crd.get("spec", {}).get("versions") or ()
+    )
+
+
+def _has_name(schema: dict[str, Any]) -> bool:
+    """Whether ``spec.to[].targetRef`` has a ``name`` in the schema of a MeshHTTPRoute."""
+    for step in ("spec", "to", "targetRef"):
+        schema = (schema.get("properties") or {}).get(step) or {}
+        schema = schema.get("items") or schema
+    return "name" in (schema.get("properties") or {})
 
 
 @dataclass(frozen=True, slots=True)
 class KumaCaches:
-    """The caches of the kinds that the cluster has; None for one that it has not, since
-    watching that would only fail."""
+    """The caches of the kinds that the cluster has; None for one that it has not, or that may
+    not be read, since watching that would only fail."""
 
     meshes: Cache[MeshView] | None
     traffic_routes: Cache[TrafficRouteView] | None
@@ -90,7 +133,7 @@ class KumaCaches:
     @classmethod
     def of(cls, client: Client, kinds: KumaKinds, namespace: str | None = None) -> "KumaCaches":
         """Caches of one namespace or of all; each still has to be run."""
-        has = kinds.crds
+        has = kinds.crds - kinds.unreadable
         return cls(
             meshes=Cache(client, MESHES, decode_mesh) if dialect.MESHES in has else None,
             traffic_routes=Cache(client, TRAFFICROUTES, decode_traffic_route)

@@ -7,7 +7,7 @@ from serinus.api.problem import Problem
 from serinus.cluster.client import Client
 from serinus.cluster.written import Written
 from serinus.rollout.effects import Weights
-from serinus.routing.kuma.dialect import Dialect, MeshFacts, choose
+from serinus.routing.kuma.dialect import MESHES, Dialect, MeshFacts, choose
 from serinus.routing.kuma.discovery import ForeignTrafficRoutes, KumaCaches, KumaKinds
 from serinus.routing.kuma.meshhttproute import MeshHTTPRouteRouter
 from serinus.routing.kuma.trafficroute import TrafficRouteRouter
@@ -18,13 +18,17 @@ class KumaRouter:
     """A `Router` over all of Kuma's dialects that Serinus speaks.
 
     ``kinds`` are those of `discover`. When they change (Kuma was upgraded), make a new router
-    with new caches.
+    with new caches. ``assumed_mode`` is the `spec.meshServices.mode` of meshes that this operator
+    may not read; empty when nobody has told it.
     """
 
     abilities = frozenset({Ability.WEIGHTS})
 
-    def __init__(self, client: Client, kinds: KumaKinds, caches: KumaCaches) -> None:
+    def __init__(
+        self, client: Client, kinds: KumaKinds, caches: KumaCaches, assumed_mode: str = ""
+    ) -> None:
         self._kinds = kinds
+        self._assumed_mode = assumed_mode
         self._caches = caches
         self._foreign = ForeignTrafficRoutes(caches.traffic_routes)
         self._routers: dict[Dialect, Router] = {}
@@ -43,10 +47,15 @@ class KumaRouter:
                 mesh=canary.mesh,
                 crds=self._kinds.crds,
                 refs_by_name=self._kinds.refs_by_name,
-                mesh_services=None if mesh is None else mesh.mesh_services_mode,
+                mesh_services=self._assumed if mesh is None else mesh.mesh_services_mode,
                 traffic_routes=self._foreign.of(canary.mesh),
+                unreadable=self._kinds.unreadable,
             )
         )
+
+    @property
+    def _assumed(self) -> str | None:
+        return (self._assumed_mode or None) if MESHES in self._kinds.unreadable else None
 
     def problems(self, canary: Canary) -> tuple[Problem, ...]:
         router = self._router(canary)
