@@ -1,9 +1,14 @@
 """A lab for tests, asked with the real kubectl."""
 
+import fcntl
 import json
 import os
+import pty
+import select
+import struct
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -111,3 +116,41 @@ PODINFO = {
         "timeoutSeconds": 5,
     },
 }
+
+
+@dataclass
+class Terminal:
+    """kubectl at a terminal of 33 lines and 99 columns."""
+
+    process: "subprocess.Popen[bytes]"
+    master: int
+    seen: str = ""
+
+    def type(self, text: str) -> None:
+        os.write(self.master, text.encode())
+
+    def until(self, words: str) -> None:
+        """Wait until it shows ``words``, behind what was waited for before."""
+        deadline = time.monotonic() + PATIENCE
+        while words not in self.seen:
+            left = deadline - time.monotonic()
+            readable, _, _ = select.select([self.master], [], [], max(left, 0))
+            assert readable, f"still not shown: {words!r}; but {self.seen!r}"
+            self.seen += os.read(self.master, 4096).decode()
+        self.seen = self.seen.partition(words)[2]
+
+
+def in_terminal(lab: Lab, *words: str) -> Terminal:
+    """Start kubectl at a terminal of its own."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 99, 0, 0))
+    process = subprocess.Popen(
+        [KUBECTL, *words],
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        start_new_session=True,
+        env={**os.environ, "KUBECONFIG": str(lab.info.paths.kubeconfig)},
+    )
+    os.close(slave)
+    return Terminal(process, master)

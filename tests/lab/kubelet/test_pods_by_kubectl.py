@@ -9,7 +9,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from lab.kubelet.running_lab import PODINFO, Lab, eventually, pod, shell
+from lab.kubelet.running_lab import PODINFO, Lab, eventually, in_terminal, pod, shell
 from serinus.lab import components, world
 from serinus.lab.requirements import lacking
 
@@ -129,6 +129,31 @@ def test_exec_passes_input_output_and_exit_status(lab: Lab) -> None:
     assert lab.kubectl("exec", "-i", "target", "--", "cat", given="to and fro\n") == "to and fro\n"
     lab.shell("target", "exit 7", status=7)
     assert lab.shell("target", "hostname; id -u") == "target\n0\n"
+
+
+def test_a_person_types_into_a_container(lab: Lab) -> None:
+    said = lab.kubectl(
+        *("run", "echoing", "--rm", "-i", "--restart=Never", "--image=busybox", "--", "cat"),
+        given="to and fro\n",
+    )
+    assert "to and fro\n" in said
+    lab.apply(
+        pod(
+            "typing",
+            {"name": "c", "image": "busybox", "command": ["sh"], "stdin": True, "tty": True},
+        )
+    )
+    lab.ready("typing")
+    attached = in_terminal(lab, "attach", "-it", "typing")
+    attached.until("try pressing enter")
+    attached.type("stty size; echo $((40 + 2)); exit 3\n")
+    attached.until("33 99")
+    attached.until("42")
+    entered = in_terminal(lab, "exec", "-it", "typing", "--", "sh")
+    entered.until("# ")
+    entered.type("tty; exit 5\n")
+    entered.until("/dev/pts/0")
+    assert entered.process.wait(10) == 5
 
 
 def test_a_container_cannot_see_the_labs_keys(lab: Lab) -> None:

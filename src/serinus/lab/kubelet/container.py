@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import time
 import uuid
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from serinus.lab.addresses import KUBERNETES_SERVICE_IP, KUBERNETES_SERVICE_PORT
 from serinus.lab.images.image import Image
 from serinus.lab.images.table import ImageTable, unknown_image
 from serinus.lab.kubelet import sandbox
+from serinus.lab.kubelet.console import Console
 from serinus.lab.kubelet.environment import (
     ConfigError,
     Objects,
@@ -83,6 +83,7 @@ class ContainerWorker:
         self.started_at = 0.0
         """By the monotonic clock."""
         self.log: ContainerLog | None = None
+        self.console: Console | None = None
         self.up = asyncio.Event()
         """Set once the container has passed its startup probe for the first time."""
         self._pod = pod
@@ -137,6 +138,8 @@ class ContainerWorker:
         finally:
             watch.cancel()
             await asyncio.gather(watch, return_exceptions=True)
+            if self.console is not None:
+                self.console.close()
         self.running = None
         self.readiness = Readiness()
         reason = "Completed" if status == 0 else "Error"
@@ -219,6 +222,7 @@ class ContainerWorker:
                 *pod.volumes.mounts(spec, values),
             ],
             capabilities=image.capabilities,
+            terminal=spec.tty,
             read_only_root=bool(spec.security_context.read_only_root_filesystem),
         )
 
@@ -231,12 +235,15 @@ class ContainerWorker:
 
     async def _launch(self, box: sandbox.Sandbox) -> sandbox.Running:
         self.log = ContainerLog(self.log_file())
-        pipes = [self.log.pipe("stdout"), self.log.pipe("stderr")]
+        console = Console(self.log, self.spec)
         try:
-            running = await sandbox.start(box, *pipes)
+            running = await sandbox.start(box, console.streams)
+        except sandbox.StartFailed:
+            console.close()
+            raise
         finally:
-            for pipe in pipes:
-                os.close(pipe)
+            console.started()
+        self.console = console
         (self._directory() / f"{self.restarts - 2}.log").unlink(missing_ok=True)
         self._pod.tell("Normal", "Created", f"Created container: {self.spec.name}")
         return running

@@ -14,6 +14,12 @@ from pathlib import Path
 
 ROTATE_BYTES = 8 * 1024 * 1024
 LONGEST_LINE = 64 * 1024
+LISTENER_PIECES = 1024
+"""How many reads' worth a client that is attached may lag behind before it is let go."""
+
+Piece = tuple[str, bytes]
+"""The stream, and what came."""
+Pieces = asyncio.Queue[Piece | None]
 
 
 def now_text() -> str:
@@ -33,6 +39,7 @@ class ContainerLog:
         self._open_pipes = 0
         self._partial: dict[int, bytes] = {}
         self._grown = asyncio.Event()
+        self._listeners: set[Pieces] = set()
 
     @property
     def ended(self) -> bool:
@@ -42,10 +49,36 @@ class ContainerLog:
     def pipe(self, stream: str) -> int:
         """A file descriptor for the container to write to; close it after the start."""
         read_end, write_end = os.pipe()
-        os.set_blocking(read_end, False)
-        self._open_pipes += 1
-        asyncio.get_running_loop().add_reader(read_end, self._read, read_end, stream)
+        self.follow(read_end, stream)
         return write_end
+
+    def follow(self, fd: int, stream: str) -> None:
+        """Write down what ``fd`` brings until its end, and close it then."""
+        os.set_blocking(fd, False)
+        self._open_pipes += 1
+        asyncio.get_running_loop().add_reader(fd, self._read, fd, stream)
+
+    def listen(self) -> Pieces:
+        """What comes from now on, as it comes; None is the end, also for who is too slow."""
+        pieces: Pieces = asyncio.Queue(LISTENER_PIECES)
+        if self.ended:
+            pieces.put_nowait(None)
+        else:
+            self._listeners.add(pieces)
+        return pieces
+
+    def unlisten(self, pieces: Pieces) -> None:
+        self._listeners.discard(pieces)
+
+    def _tell(self, piece: Piece | None) -> None:
+        for pieces in list(self._listeners):
+            if piece is None or pieces.full():
+                self._listeners.discard(pieces)
+                if pieces.full():
+                    pieces.get_nowait()
+                pieces.put_nowait(None)
+            else:
+                pieces.put_nowait(piece)
 
     def write(self, stream: str, text: bytes) -> None:
         """Add one line."""
@@ -72,6 +105,11 @@ class ContainerLog:
             data = os.read(fd, LONGEST_LINE)
         except BlockingIOError:
             return
+        except OSError:
+            # A terminal whose other side is closed answers EIO instead of an end.
+            data = b""
+        if data:
+            self._tell((stream, data))
         *lines, rest = (self._partial.get(fd, b"") + data).split(b"\n")
         if len(rest) >= LONGEST_LINE or (rest and not data):
             lines, rest = [*lines, rest], b""
@@ -85,6 +123,7 @@ class ContainerLog:
             self._open_pipes -= 1
             if self.ended:
                 self._out.close()
+                self._tell(None)
         self._wake()
 
 

@@ -156,6 +156,9 @@ class Container(Struct):
     lifecycle: Lifecycle = msgspec.field(default_factory=Lifecycle)
     restart_policy: str | None = None
     security_context: SecurityContext = msgspec.field(default_factory=SecurityContext)
+    stdin: bool = False
+    stdin_once: bool = False
+    tty: bool = False
 
 
 class KeyToPath(Struct):

@@ -67,11 +67,16 @@ class Sandbox:
     mounts: Sequence[Mount] = ()
     read_only_root: bool = False
     capabilities: Sequence[str] = ()
+    terminal: bool = False
+    """Whether standard input is a terminal that the program is to control."""
 
     def command(self, info_fd: int, arguments_fd: int) -> list[str]:
         """The command line; bubblewrap's many arguments come by a file, out of ``ps``' way."""
         bwrap = [BWRAP, "--args", str(arguments_fd), "--info-fd", str(info_fd)]
-        return [NSENTER, f"--net={self.network.path}", *bwrap, "--", *self.argv]
+        return [NSENTER, f"--net={self.network.path}", *bwrap, "--", *self._program()]
+
+    def _program(self) -> list[str]:
+        return ["setsid", "--ctty", *self.argv] if self.terminal else [*self.argv]
 
     def arguments(self) -> list[str]:
         """What bubblewrap is to set up."""
@@ -177,8 +182,9 @@ def children(pid: int) -> list[int]:
         return []
 
 
-async def start(sandbox: Sandbox, stdout: int, stderr: int) -> Running:
-    """Start a container whose output goes to the two file descriptors; raises `StartFailed`."""
+async def start(sandbox: Sandbox, streams: tuple[int, int, int]) -> Running:
+    """Start a container with its standard input, output and error; raises `StartFailed`."""
+    stdin, stdout, stderr = streams
     read_end, write_end = os.pipe()
     arguments = os.memfd_create("bwrap")
     os.write(arguments, b"".join(os.fsencode(word) + b"\0" for word in sandbox.arguments()))
@@ -186,7 +192,7 @@ async def start(sandbox: Sandbox, stdout: int, stderr: int) -> Running:
     try:
         process = await asyncio.create_subprocess_exec(
             *sandbox.command(write_end, arguments),
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=stdout,
             stderr=stderr,
             env=dict(sandbox.environment),

@@ -3,7 +3,6 @@
 Only the API server may ask: a client certificate of the lab's authority is required.
 """
 
-import asyncio
 import ssl
 from typing import Any
 
@@ -11,7 +10,7 @@ import msgspec
 from aiohttp import web
 
 from serinus.lab.kubelet import terminal
-from serinus.lab.kubelet.channels import Channel, accept, failure, success
+from serinus.lab.kubelet.channels import accept, failure
 from serinus.lab.kubelet.container import ContainerWorker
 from serinus.lab.kubelet.forward import forward
 from serinus.lab.kubelet.kubelet import Kubelet
@@ -124,25 +123,10 @@ class KubeletServer:
     async def _attach(self, request: web.Request) -> web.StreamResponse:
         _, container = self._container(request)
         socket, channels = await accept(request)
-        if container.log is None or container.running is None:
+        if container.console is None or container.running is None:
             await channels.finish(failure(f"container {container.spec.name} is not running"))
-            return socket
-
-        async def show(log_file_end: LogQuery) -> None:
-            assert container.log is not None
-            async for line in read_log(container.log.file, container.log, log_file_end):
-                if not await channels.send(Channel.STDOUT, line):
-                    return
-            await channels.finish(success())
-
-        showing = asyncio.create_task(show(LogQuery(follow=True, tail=0)))
-        try:
-            # A lab's containers have no standard input; what a client sends is dropped.
-            while await channels.receive() is not None:
-                pass
-        finally:
-            showing.cancel()
-            await asyncio.gather(showing, return_exceptions=True)
+        else:
+            await terminal.attach(container.console, channels, stdin=_flag(request, "stdin"))
         return socket
 
     async def _port_forward(self, request: web.Request) -> web.StreamResponse:

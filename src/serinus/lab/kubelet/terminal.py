@@ -4,17 +4,20 @@ import asyncio
 import contextlib
 import fcntl
 import os
-import pty
 import struct
 import subprocess
-import termios
 from collections.abc import Coroutine
 from dataclasses import dataclass
+from pathlib import Path
 
-import msgspec
-
-from serinus.lab.kubelet.channels import CLOSE, Channel, Channels, exited, failure
+from serinus.lab.kubelet.channels import CLOSE, Channel, Channels, exited, failure, success
+from serinus.lab.kubelet.console import Console, resize, write_all
 from serinus.lab.kubelet.sandbox import Running, StartFailed, abandon
+
+_UNLOCK, _NUMBER = 0x40045431, 0x80045430
+"""TIOCSPTLCK and TIOCGPTN of ioctl_tty(2), which Python's `termios` does not name."""
+
+_CHANNELS = {"stdout": Channel.STDOUT, "stderr": Channel.STDERR}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +29,6 @@ class ExecRequest:
     stdout: bool
     stderr: bool
     tty: bool
-
-
-class _Size(msgspec.Struct, rename="pascal"):
-    width: int
-    height: int
 
 
 async def run(running: Running, request: ExecRequest, channels: Channels) -> None:
@@ -45,6 +43,39 @@ async def run(running: Running, request: ExecRequest, channels: Channels) -> Non
             await _with_pipes(running, request, channels)
     except StartFailed as error:
         await channels.finish(failure(str(error)))
+
+
+async def attach(console: Console, channels: Channels, *, stdin: bool) -> None:
+    """Show what the container prints from now on; with ``stdin``, let the client type."""
+    pieces = console.log.listen()
+
+    async def show() -> None:
+        while (piece := await pieces.get()) is not None:
+            stream, data = piece
+            if not await channels.send(_CHANNELS[stream], data):
+                return
+        await channels.finish(success())
+
+    async def listen() -> None:
+        while (message := await channels.receive()) is not None:
+            channel, data = message
+            if channel == Channel.RESIZE:
+                console.resize(data)
+            elif channel == Channel.STDIN and data and stdin:
+                await console.type(data)
+            elif channel == Channel.STDIN or (channel, data) == (CLOSE, bytes([Channel.STDIN])):
+                console.client_ended_input()
+
+    tasks = [asyncio.create_task(show()), asyncio.create_task(listen())]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        console.log.unlisten(pieces)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if stdin:
+            console.client_ended_input()
 
 
 async def _with_pipes(running: Running, request: ExecRequest, channels: Channels) -> None:
@@ -80,7 +111,7 @@ async def _with_pipes(running: Running, request: ExecRequest, channels: Channels
 
 
 async def _with_terminal(running: Running, request: ExecRequest, channels: Channels) -> None:
-    master, slave = pty.openpty()
+    master, slave = _open_terminal(running)
     try:
         process = await running.enter(
             request.command, stdin=slave, stdout=slave, stderr=slave, terminal=True
@@ -106,18 +137,27 @@ async def _with_terminal(running: Running, request: ExecRequest, channels: Chann
         while (message := await channels.receive()) is not None:
             channel, data = message
             if channel == Channel.STDIN and data:
-                await loop.run_in_executor(None, os.write, master, data)
+                await write_all(master, data)
             elif channel == Channel.RESIZE:
-                with contextlib.suppress(msgspec.MsgspecError):
-                    size = msgspec.json.decode(data, type=_Size)
-                    packed = struct.pack("HHHH", size.height, size.width, 0, 0)
-                    fcntl.ioctl(master, termios.TIOCSWINSZ, packed)
+                resize(master, data)
 
     try:
         await _until_either(process, asyncio.create_task(work()), listen(), channels)
     finally:
         transport.close()
         os.close(master)
+
+
+def _open_terminal(running: Running) -> tuple[int, int]:
+    """A terminal among the container's own devices, so that programs there find its name."""
+    devices = Path(f"/proc/{running.inner}/root/dev/pts")
+    try:
+        master = os.open(devices / "ptmx", os.O_RDWR | os.O_NOCTTY)
+    except OSError as error:
+        raise StartFailed(f"cannot open a terminal in the container: {error}") from None
+    fcntl.ioctl(master, _UNLOCK, struct.pack("i", 0))
+    (number,) = struct.unpack("i", fcntl.ioctl(master, _NUMBER, struct.pack("i", 0)))
+    return master, os.open(devices / str(number), os.O_RDWR | os.O_NOCTTY)
 
 
 async def _until_either(
