@@ -58,6 +58,8 @@ class Peers:
     upstream: str
     requests: list[Request] = field(default_factory=list)
     cut: Cut | None = None
+    refused: str = ""
+    """Writes to paths with this in them are refused, as an admission webhook does."""
     success: float = 100.0
     """Percent of the canary's requests that Prometheus says were good."""
     prometheus: Callable[[str], web.Response] | None = None
@@ -68,8 +70,7 @@ class Peers:
 
     def __enter__(self) -> Self:
         self._started = threading.Event()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._run)
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
         self._thread.start()
         assert self._started.wait(10)
         return self
@@ -78,13 +79,8 @@ class Peers:
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
 
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_until_complete(self._serve())
-        self._loop.close()
-
     async def _serve(self) -> None:
-        self._stop = asyncio.Event()
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         connector = aiohttp.TCPConnector(limit=0, ssl=False)
         self._session = aiohttp.ClientSession(connector=connector, auto_decompress=False)
         api, others = web.Application(client_max_size=2**24), web.Application()
@@ -92,7 +88,9 @@ class Peers:
         others.router.add_get("/api/v1/query", self._query)
         others.router.add_post("/hook", self._hook)
         runners = [
-            web.AppRunner(app, access_log=None, shutdown_timeout=0.1) for app in (api, others)
+            # A watch ends with the operator that held it.
+            web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
+            for app in (api, others)
         ]
         ports = []
         for runner in runners:
@@ -111,6 +109,9 @@ class Peers:
     async def _forward(self, request: web.Request) -> web.StreamResponse:
         seen = Request(request.method, request.path, request.query_string, await request.read())
         self.requests.append(seen)
+        if self.refused and seen.writes and self.refused in seen.path:
+            words = {"kind": "Status", "message": "not here", "reason": "Forbidden", "code": 403}
+            return web.json_response(words, status=403)
         cut = self._cut_now(seen)
         if cut is not None and cut.ahead:
             cut.action()

@@ -102,6 +102,7 @@ class Scene:
         self._operators: list[Operator] = []
         peers = self.peers
         peers.success, peers.prometheus, peers.hook_status, peers.cut = 100.0, None, 200, None
+        peers.refused = ""
         for seen in (peers.requests, peers.hooks, peers.queries):
             seen.clear()
         self.kubectl("create", "namespace", self.namespace)
@@ -141,7 +142,8 @@ class Scene:
             for route in self.cluster.all("trafficroutes"):
                 marks = route["metadata"].get("annotations") or {}
                 if marks.get("flagger.app/canary", "").startswith(ours):
-                    self.kubectl("delete", "trafficroute", route["metadata"]["name"])
+                    name = route["metadata"]["name"]
+                    self.kubectl("delete", "trafficroute", name, "--ignore-not-found")
 
     # -- what a person does ----------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 T = TypeVar("T")
 Object = dict[str, Any]
-PATIENCE = 15.0
+PATIENCE = 25.0
 
 
 class Watch:

@@ -7,7 +7,7 @@ import pytest
 from executor.peers import Cut
 from executor.scene import Scene
 
-KILLS = 16
+KILLS = 12
 
 
 class Killer:
@@ -41,7 +41,7 @@ def test_killed_at_any_write(scene: Scene, seed: int) -> None:
     _ = scene.routes, scene.events, scene.deployments
     killer = Killer(scene, seed)
     scene.apply(scene.target(), *scene.mesh_services(), scene.canary())
-    killer.until("Initialized", 4)
+    killer.until("Initialized", 3)
     scene.release("v2")
     killer.until("Succeeded", KILLS // 2)
     assert scene.weights() == [(100, 0), (75, 25), (50, 50), (100, 0)]
@@ -49,19 +49,12 @@ def test_killed_at_any_write(scene: Scene, seed: int) -> None:
     scene.release("v3")
     killer.until("Failed", KILLS // 2)
     assert scene.weights()[4:] == [(75, 25), (100, 0)]
-    assert killer.kills >= KILLS // 2 + 4
-    images = [
-        one["spec"]["template"]["spec"]["containers"][0]["image"]
-        for one in scene.deployments.history
-        if one["metadata"]["name"] == "podinfo-primary"
-    ]
-    assert [image for at, image in enumerate(images) if images[:at][-1:] != [image]] == [
-        "play:v1", "play:v2",
-    ]  # fmt: skip
-    assert scene.phases()[-9:] == [
+    assert killer.kills >= KILLS * 2 // 3
+    assert scene.images("podinfo-primary") == ["play:v1", "play:v2"]
+    assert [phase for phase in scene.phases() if phase] == [
         *("Initializing", "Initialized", "Progressing", "Promoting", "Finalising", "Succeeded"),
         *("Progressing", "Failed"),
-    ][-9:]  # fmt: skip
+    ]
     name = f"podinfo.{scene.namespace}"
     told = scene.messages()
     assert told[f"Advance {name} canary weight 25"] <= 2, "once in each rollout"

@@ -50,6 +50,17 @@ def test_one_deleted_while_nobody_watched_takes_its_route_along(scene: Scene) ->
 
 
 @pytest.mark.parametrize("version", ["1.8"])
+def test_one_that_cannot_be_read_takes_its_route_along(scene: Scene) -> None:
+    scene.start()
+    scene.begin()
+    scene.routes.until(lambda: _ours(scene))
+    scene.patch("canary", "podinfo", {"spec": {"analysis": {"stepWeight": 2.5}}})
+    scene.await_ready("False", "spec.analysis.stepWeight")
+    scene.within("delete", "canary", "podinfo")
+    scene.routes.until(lambda: not _ours(scene))
+
+
+@pytest.mark.parametrize("version", ["1.8"])
 def test_a_renamed_canary_takes_over(scene: Scene) -> None:
     scene.start()
     scene.begin()

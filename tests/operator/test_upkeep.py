@@ -103,7 +103,6 @@ def test_generated_objects_are_put_back(scene: Scene) -> None:
     assert scene.phases()[-1] == "Initialized"
 
 
-@BOTH
 def test_applying_the_same_again_stirs_nothing(scene: Scene) -> None:
     """As a GitOps tool does, in every phase that lasts."""
     scene.start()

@@ -97,9 +97,15 @@ class Controller:
     def _canary_changed(self, change: Change[Canary | Malformed]) -> None:
         if isinstance(change.old, Canary) and isinstance(change.new, Canary):
             self._telemetry.ended(change.old.status.phase, change.new)
-        if change.new is None and isinstance(change.old, Canary):
+        if isinstance(change.old, Canary) and not isinstance(change.new, Canary):
             self._telemetry.forget(change.old)
-            self._start(self._executor.leave(change.old))
+        if change.new is None:
+            # Of one that cannot be read, only the mark on its route says what was its.
+            self._start(
+                self._executor.leave(change.old)
+                if isinstance(change.old, Canary)
+                else self._executor.collect(self._exists)
+            )
         if not isinstance(change.new, Malformed):
             self._complaints.withdraw(change.key)
         self._know(change.key)
