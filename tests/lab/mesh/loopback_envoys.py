@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import copy
 import json
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -18,9 +19,11 @@ from aiohttp import web
 from serinus.lab.images.builtin import envoy_binary
 from serinus.lab.mesh.model import Proxy, World
 from serinus.lab.mesh.proxy import Resources, resources
+from serinus.lab.mesh.transparent import ADMIN_PORT
 from serinus.lab.mesh.xds import Delivery
 
-ADMIN_BASE = 19900
+NETWORK = f"127.{64 + os.getpid() // 256 % 128}.{os.getpid() % 256}"
+"""Three of four numbers of an address: another one for each test run on this machine."""
 
 
 def bound(config: Resources, app_port: int | None) -> Resources:
@@ -42,11 +45,10 @@ def bound(config: Resources, app_port: int | None) -> Resources:
 class Sidecar:
     """One proxy of the world, its files and its Envoy."""
 
-    def __init__(self, directory: Path, number: int, app_port: int | None = None) -> None:
+    def __init__(self, directory: Path, app_port: int | None = None) -> None:
         self.directory = directory
-        self.admin = ADMIN_BASE + number
+        self._admin = ""
         self._app_port = app_port
-        self._number = number
         self._delivery = Delivery(directory, PurePosixPath(directory))
         self._process: asyncio.subprocess.Process | None = None
 
@@ -59,7 +61,10 @@ class Sidecar:
     def _localize(self, proxy: Proxy) -> None:
         """Give each Envoy a door of its own, and no mark (that needs CAP_NET_ADMIN)."""
         path = self.directory / "bootstrap.json"
-        text = path.read_text().replace('"portValue":9901', f'"portValue":{self.admin}')
+        own = f'"address":"{proxy.address}","portValue":{ADMIN_PORT}'
+        text = path.read_text().replace(f'"address":"127.0.0.1","portValue":{ADMIN_PORT}', own)
+        assert own in text
+        self._admin = f"http://{proxy.address}:{ADMIN_PORT}"
         config: dict[str, Any] = json.loads(text)
         del config["clusterManager"]
         ready = config["staticResources"]["listeners"][0]
@@ -70,7 +75,7 @@ class Sidecar:
         self._process = await asyncio.create_subprocess_exec(
             envoy_binary(),
             *("-c", str(self.directory / "bootstrap.json"), "--disable-hot-restart"),
-            *("--concurrency", "1", "-l", "warning", "--base-id", str(700 + self._number)),
+            *("--concurrency", "1", "-l", "warning"),
             *("--log-path", str(self.directory / "envoy.log")),
         )
 
@@ -78,7 +83,7 @@ class Sidecar:
         async with asyncio.timeout(20), aiohttp.ClientSession() as session:
             while True:
                 with contextlib.suppress(aiohttp.ClientConnectionError):
-                    async with session.get(f"http://127.0.0.1:{self.admin}/ready") as answer:
+                    async with session.get(f"{self._admin}/ready") as answer:
                         if answer.status == 200:
                             return
                 await asyncio.sleep(0.02)
@@ -86,7 +91,7 @@ class Sidecar:
     async def ask(self, path: str) -> str:
         async with (
             aiohttp.ClientSession() as session,
-            session.get(f"http://127.0.0.1:{self.admin}{path}") as answer,
+            session.get(f"{self._admin}{path}") as answer,
         ):
             return await answer.text()
 

@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from lab.mesh.loopback_envoys import Sidecar, application
+from lab.mesh.loopback_envoys import NETWORK, Sidecar, application
 from lab.mesh.mesh_objects import (
     ROUTE_ALL,
     Obj,
@@ -25,8 +25,8 @@ from lab.mesh.mesh_objects import (
 from serinus.lab.mesh.model import World, observe
 from serinus.lab.mesh.versions import V1_8, V2_14, KumaVersion
 
-CLIENT, PRIMARY, CANARY = "127.44.0.9", "127.44.0.1", "127.44.0.2"
-APEX = "127.44.1.10"
+CLIENT, PRIMARY, CANARY = f"{NETWORK}.9", f"{NETWORK}.1", f"{NETWORK}.2"
+APEX = f"{NETWORK}.10"
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/sys/net").exists(), reason="needs Linux's loopback network"
@@ -55,8 +55,8 @@ class Scene:
             namespaces=[namespace("test")],
             services=[
                 service("podinfo", APEX, "podinfo-primary"),
-                service("podinfo-primary", "127.44.1.11", "podinfo-primary"),
-                service("podinfo-canary", "127.44.1.12", "podinfo"),
+                service("podinfo-primary", f"{NETWORK}.11", "podinfo-primary"),
+                service("podinfo-canary", f"{NETWORK}.12", "podinfo"),
             ],
             pods=[
                 pod("client", CLIENT, "client"),
@@ -126,8 +126,8 @@ async def scene(version: KumaVersion, directory: Path, routes: list[Obj]) -> Asy
     async with application("primary") as primary, application("canary") as canary:
         stage = Scene(version, directory)
         ports = {"client": None, "primary": primary, "canary": canary}
-        for number, (name, port) in enumerate(ports.items()):
-            stage.sidecars[name] = Sidecar(directory / name, number, port)
+        for name, port in ports.items():
+            stage.sidecars[name] = Sidecar(directory / name, port)
         stage.deliver(stage.world(routes))
         try:
             for sidecar in stage.sidecars.values():
@@ -171,6 +171,23 @@ async def test_weights_change_without_a_failed_request(
         assert "envoy_cluster_upstream_rq_time_bucket" in shown
         async with session.get(f"http://{CANARY}:9902/ready") as answer:
             assert answer.status == 200
+
+
+@pytest.mark.parametrize("version", [V1_8, V2_14], ids=lambda v: v.name)
+async def test_only_split_routes_are_watched(version: KumaVersion, tmp_path: Path) -> None:
+    """Each watched file is one of the few inotify instances that a user has."""
+    stage = Scene(version, tmp_path)
+    stage.sidecars = {name: Sidecar(tmp_path / name, 1) for name in ("client", "canary")}
+
+    def routes(name: str) -> list[str]:
+        return [file.name for file in (tmp_path / name).glob("rds-*")]
+
+    stage.deliver(stage.world([ROUTE_ALL] if version is V1_8 else []))
+    assert routes("client") == routes("canary") == []
+    for weights in [(90, 10), (100, 0), (0, 100)]:
+        changed = stage.deliver(stage.world(routes_of(version, *weights)))
+        assert len(routes("client")) == len(routes("canary")) == 1
+        assert ("lds.json" in changed["client"]) == (weights == (90, 10))
 
 
 async def test_clusters_come_before_the_routes_that_name_them(tmp_path: Path) -> None:

@@ -1,19 +1,21 @@
 """Delivery: a proxy's resources as files that its Envoy watches.
 
 Kuma keeps routes inline in the listener. Delivered like that, each change of a weight would
-replace a filter chain and drain the connections on it; so the files hold the routes apart (RDS),
-one file per route, and a new weight touches no connection. Endpoints, on the other hand, are
-inside their cluster: each file that Envoy watches costs it an inotify instance, of which a user
-has 128 in all on most machines, and there would be one per cluster.
+replace a filter chain and drain the connections on it; so a listener that leads elsewhere than to
+its own service has its routes apart (RDS), in a file of their own, and a new weight touches no
+connection. All else is inside what it belongs to, endpoints in their cluster too: each file that
+Envoy watches costs it an inotify instance, of which a user has 128 in all on most machines.
 
-Each file is replaced by a rename, and only when its content changed. What gains clusters is told
-of them before routes name them, and loses them after; clusters go out before all else, so that
-nobody calls a pod that is going away.
+Each file is replaced by a rename, and only when its content changed. Clusters go out before all
+else, so that they are there when routes name them, and nobody calls a pod that is going away. They
+stay for a while after the last route that named them: an Envoy that reads late would else find
+them gone while it still has that route.
 """
 
 import copy
 import json
 import shutil
+import time
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -22,6 +24,9 @@ from serinus.lab.mesh.bootstrap import MOUNT, bootstrap, file_source, socket_mar
 from serinus.lab.mesh.envoy import Json
 from serinus.lab.mesh.model import Proxy
 from serinus.lab.mesh.proxy import Resources
+
+LINGER_SECONDS = 5.0
+"""How long a cluster without routes stays at least; the next delivery after that leaves it out."""
 
 _TYPES = "type.googleapis.com/envoy.config."
 _LISTENER = _TYPES + "listener.v3.Listener"
@@ -37,6 +42,9 @@ class Delivery:
         self.directory = directory
         self._seen_as = seen_as
         self._written: dict[str, str] = {}
+        self._clusters: dict[str, Json] = {}
+        self._left: dict[str, tuple[Json, float]] = {}
+        """Clusters that linger, each with the moment (monotonic) when its last route went."""
 
     def deliver(self, proxy: Proxy, resources: Resources) -> list[str]:
         """Write what changed, in the order in which it is safe; the names of the files written.
@@ -45,16 +53,13 @@ class Delivery:
         """
         self.directory.mkdir(parents=True, exist_ok=True)
         routes, lists = self._files(resources)
-        before = json.loads(self._written.get("cds.json", '{"resources": []}'))["resources"]
-        leaving = {cluster["name"]: cluster for cluster in before}
         clusters = {cluster["name"]: cluster for cluster in lists["cds.json"]}
-        changed = []
-        changed += self._write("cds.json", _answer(_CLUSTER, {**leaving, **clusters}))
+        content = _answer(_CLUSTER, {**self._lingering(clusters), **clusters})
+        changed = self._write("cds.json", content)
         for name, content in routes.items():
             changed += self._write(name, content)
         listeners = {one["name"]: one for one in lists["lds.json"]}
         changed += self._write("lds.json", _answer(_LISTENER, listeners))
-        changed += self._write("cds.json", _answer(_CLUSTER, clusters))
         for name in [n for n in self._written if n.startswith("rds-") and n not in routes]:
             (self.directory / name).unlink(missing_ok=True)
             del self._written[name]
@@ -65,14 +70,29 @@ class Delivery:
         """Forget the proxy."""
         shutil.rmtree(self.directory, ignore_errors=True)
 
+    def _lingering(self, clusters: dict[str, Json]) -> dict[str, Json]:
+        """The clusters that left a moment ago, now that there are these."""
+        now = time.monotonic()
+        self._left |= {name: (cluster, now) for name, cluster in self._clusters.items()}
+        self._clusters = clusters
+        self._left = {
+            name: (cluster, since)
+            for name, (cluster, since) in self._left.items()
+            if name not in clusters and now - since < LINGER_SECONDS
+        }
+        return {name: cluster for name, (cluster, _) in self._left.items()}
+
     def _files(self, resources: Resources) -> tuple[dict[str, str], dict[str, list[Json]]]:
         routes: dict[str, str] = {}
         listeners = []
         for original in resources.listeners.values():
             listener = copy.deepcopy(original)
             for manager in _managers(listener):
+                name = f"rds-{manager['routeConfig']['name']}.json"
+                # What was apart once stays so: putting it back would drain connections, too.
+                if not (name in self._written or _leads_elsewhere(listener, manager)):
+                    continue
                 config = manager.pop("routeConfig")
-                name = f"rds-{config['name']}.json"
                 manager["rds"] = {
                     "routeConfigName": config["name"],
                     "configSource": file_source(self._seen_as, name),
@@ -107,6 +127,18 @@ def _managers(listener: Json) -> list[Json]:
         for network_filter in chain.get("filters", ())
         if "routeConfig" in network_filter["typedConfig"]
     ]
+
+
+def _leads_elsewhere(listener: Json, manager: Json) -> bool:
+    """Whether a caller's requests go to another cluster than the one of the service's name."""
+    if listener.get("trafficDirection") != "OUTBOUND":
+        return False
+    actions = [
+        route.get("route", {})
+        for host in manager["routeConfig"]["virtualHosts"]
+        for route in host["routes"]
+    ]
+    return any(action.get("cluster") != manager["statPrefix"] for action in actions)
 
 
 def _answer(kind: str, resources: Mapping[str, Json]) -> str:
