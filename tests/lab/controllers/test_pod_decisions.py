@@ -99,6 +99,31 @@ def test_where_a_pod_fits() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("toleration", "fitting"),
+    [
+        ({}, False),
+        ({"operator": "Exists"}, True),
+        ({"key": "a", "operator": "Exists"}, True),
+        ({"key": "a", "operator": "Exists", "effect": "NoExecute"}, False),
+        ({"key": "a", "value": "b", "effect": "NoSchedule"}, True),
+        ({"key": "a", "value": "c"}, False),
+    ],
+)
+def test_taints_keep_pods_away(toleration: dict[str, Any], fitting: bool) -> None:
+    tainted = node("a")
+    tainted["spec"]["taints"] = [
+        {"key": "soft", "effect": "PreferNoSchedule"},
+        {"key": "a", "value": "b", "effect": "NoSchedule"},
+    ]
+    patient = {"spec": {"tolerations": [toleration] if toleration else []}}
+    assert fits(patient, tainted) is fitting
+    if not fitting:
+        assert why_not(patient, [tainted]) == (
+            "0/1 nodes are available: 1 node(s) had untolerated taint {a: b}."
+        )
+
+
 DAEMONS = {"metadata": {"generation": 1}, "spec": {}}
 OLD, NEW = {daemonset.HASH_LABEL: "old"}, {daemonset.HASH_LABEL: "new"}
 

@@ -1,5 +1,6 @@
-"""Scheduling: a pod without a node gets the first one that its selector allows."""
+"""Scheduling: a pod without a node gets the first one that its selector and taints allow."""
 
+from collections import Counter
 from datetime import UTC, datetime
 
 from serinus.cluster.cache import Change, Key
@@ -10,6 +11,7 @@ from serinus.lab.controllers.readiness import condition, finished
 from serinus.lab.controllers.view import Object, View, timestamp
 
 NAME = "default-scheduler"
+_CORDON_TAINT = "node.kubernetes.io/unschedulable"
 
 
 class Scheduler:
@@ -93,8 +95,8 @@ def _waits(pod: Object) -> bool:
     )
 
 
-def _offer(node: Object | None) -> tuple[dict[str, str], bool] | None:
-    return None if node is None else (labels_of(node), _closed(node))
+def _offer(node: Object | None) -> tuple[dict[str, str], bool, list[Object]] | None:
+    return None if node is None else (labels_of(node), _closed(node), _taints(node))
 
 
 def _closed(node: Object) -> bool:
@@ -106,9 +108,41 @@ def _selected(pod: Object, node: Object) -> bool:
     return selector.items() <= labels_of(node).items()
 
 
+def _taints(node: Object) -> list[Object]:
+    """Those that keep pods away; ``PreferNoSchedule`` does not where there is one node."""
+    taints: list[Object] = (node.get("spec") or {}).get("taints") or []
+    # A cordoned node has its own words in the list of reasons.
+    return [
+        taint
+        for taint in taints
+        if taint["effect"] != "PreferNoSchedule" and taint["key"] != _CORDON_TAINT
+    ]
+
+
+def _tolerates(toleration: Object, taint: Object) -> bool:
+    if toleration.get("effect") not in (None, "", taint["effect"]):
+        return False
+    if toleration.get("operator") == "Exists":
+        return toleration.get("key") in (None, "", taint["key"])
+    same_value = (toleration.get("value") or "") == (taint.get("value") or "")
+    return toleration.get("key") == taint["key"] and same_value
+
+
+def _untolerated(pod: Object, node: Object) -> Object | None:
+    tolerations: list[Object] = pod["spec"].get("tolerations") or []
+    return next(
+        (
+            taint
+            for taint in _taints(node)
+            if not any(_tolerates(toleration, taint) for toleration in tolerations)
+        ),
+        None,
+    )
+
+
 def fits(pod: Object, node: Object) -> bool:
-    """Whether the node takes pods and carries the labels that the pod asks for."""
-    return not _closed(node) and _selected(pod, node)
+    """Whether the node takes this pod and carries the labels that the pod asks for."""
+    return not _closed(node) and _untolerated(pod, node) is None and _selected(pod, node)
 
 
 def why_not(pod: Object, nodes: list[Object]) -> str:
@@ -116,8 +150,16 @@ def why_not(pod: Object, nodes: list[Object]) -> str:
     if not nodes:
         return "no nodes available to schedule pods"
     closed = sum(map(_closed, nodes))
-    unselected = sum(not _closed(node) and not _selected(pod, node) for node in nodes)
-    reasons = []
+    open_nodes = [node for node in nodes if not _closed(node)]
+    tainted = Counter(
+        f"{{{taint['key']}: {taint.get('value') or ''}}}"
+        for node in open_nodes
+        if (taint := _untolerated(pod, node))
+    )
+    unselected = sum(
+        _untolerated(pod, node) is None and not _selected(pod, node) for node in open_nodes
+    )
+    reasons = [f"{count} node(s) had untolerated taint {taint}" for taint, count in tainted.items()]
     if unselected:
         reasons.append(f"{unselected} node(s) didn't match Pod's node affinity/selector")
     if closed:
