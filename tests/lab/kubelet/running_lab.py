@@ -139,6 +139,12 @@ class Terminal:
             self.seen += os.read(self.master, 4096).decode()
         self.seen = self.seen.partition(words)[2]
 
+    def end(self) -> int:
+        """Wait until it ends; its exit status."""
+        status = self.process.wait(PATIENCE)
+        os.close(self.master)
+        return status
+
 
 def in_terminal(lab: Lab, *words: str) -> Terminal:
     """Start kubectl at a terminal of its own."""

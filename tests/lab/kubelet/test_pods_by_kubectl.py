@@ -149,11 +149,12 @@ def test_a_person_types_into_a_container(lab: Lab) -> None:
     attached.type("stty size; echo $((40 + 2)); exit 3\n")
     attached.until("33 99")
     attached.until("42")
+    assert attached.end() == 0
     entered = in_terminal(lab, "exec", "-it", "typing", "--", "sh")
     entered.until("# ")
     entered.type("tty; exit 5\n")
     entered.until("/dev/pts/0")
-    assert entered.process.wait(10) == 5
+    assert entered.end() == 5
 
 
 def test_a_container_cannot_see_the_labs_keys(lab: Lab) -> None:
