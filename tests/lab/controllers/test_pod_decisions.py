@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from serinus.lab.controllers import daemonset, job
+from serinus.lab.controllers.disruption import balance
 from serinus.lab.controllers.readiness import available_in, deletion_rank
 from serinus.lab.controllers.replicaset import replicaset_status
 from serinus.lab.controllers.scheduler import fits, why_not
@@ -122,6 +123,24 @@ def test_taints_keep_pods_away(toleration: dict[str, Any], fitting: bool) -> Non
         assert why_not(patient, [tainted]) == (
             "0/1 nodes are available: 1 node(s) had untolerated taint {a: b}."
         )
+
+
+@pytest.mark.parametrize(
+    ("spec", "present", "wanted", "healthy", "desired", "allowed"),
+    [
+        ({}, 2, 2, 2, 1, 1),
+        ({"minAvailable": 2}, 2, 2, 2, 2, 0),
+        ({"minAvailable": "50%"}, 3, 3, 3, 2, 1),
+        ({"maxUnavailable": 1}, 3, 3, 2, 2, 0),
+        ({"maxUnavailable": "34%"}, 3, 3, 3, 1, 2),
+        ({"minAvailable": 0}, 0, 0, 0, 0, 0),
+    ],
+)
+def test_what_a_budget_allows(
+    spec: dict[str, Any], present: int, wanted: int, healthy: int, desired: int, allowed: int
+) -> None:
+    found = balance(spec, present, wanted, healthy)
+    assert (found.desired, found.allowed) == (desired, allowed)
 
 
 DAEMONS = {"metadata": {"generation": 1}, "spec": {}}

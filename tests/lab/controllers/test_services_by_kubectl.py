@@ -211,3 +211,18 @@ def test_daemons_and_jobs(cluster: Cluster) -> None:
     cluster.kubectl("wait", "job/good", "--for=condition=Complete", "--timeout=30s")
     cluster.kubectl("delete", "job", "good")
     cluster.until(lambda: not cluster.all("pods", selector="job-name=good"))
+
+
+def test_evictions_keep_to_budgets(cluster: Cluster) -> None:
+    cluster.apply(deployment("guarded", replicas=2))
+    cluster.kubectl("rollout", "status", "deployment/guarded", "--timeout=30s")
+    cluster.kubectl("create", "pdb", "guard", "--selector=app=guarded", "--min-available=2")
+    cluster.until(lambda: cluster.get("pdb", "guard")["status"].get("currentHealthy") == 2)
+    assert cluster.get("pdb", "guard")["status"]["disruptionsAllowed"] == 0
+    drain = ("drain", "lab", "--pod-selector=app=guarded", "--timeout=1s")
+    said = cluster.kubectl(*drain, check=False)
+    assert "Cannot evict pod as it would violate the pod's disruption budget." in said
+    cluster.kubectl("patch", "pdb", "guard", "-p", '{"spec":{"minAvailable":1}}')
+    cluster.until(lambda: cluster.get("pdb", "guard")["status"]["disruptionsAllowed"] == 1)
+    cluster.kubectl("uncordon", "lab")
+    cluster.kubectl("delete", "pdb,deployment", "guard", "guarded", "--ignore-not-found")

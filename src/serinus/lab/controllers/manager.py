@@ -7,6 +7,7 @@ from typing import Any
 from serinus.cluster.client import Client
 from serinus.lab.controllers.daemonset import DaemonSetController
 from serinus.lab.controllers.deployment import DeploymentController
+from serinus.lab.controllers.disruption import DisruptionController
 from serinus.lab.controllers.endpoints import EndpointsController
 from serinus.lab.controllers.garbage import GarbageCollector
 from serinus.lab.controllers.hpa import PERIOD, AutoscalerController
@@ -35,6 +36,7 @@ async def run_controllers(
         ReplicaSetController(view).run,
         DaemonSetController(view).run,
         JobController(view).run,
+        DisruptionController(view).run,
         Scheduler(view).run,
         EndpointsController(view).run,
         NamespaceContents(view, ca_pem).run,
