@@ -52,8 +52,9 @@ class LabPaths:
 
 def labs_root() -> Path:
     """The directory that holds every lab of this user."""
-    state = os.environ.get("XDG_STATE_HOME")
-    base = Path(state) if state else Path.home() / ".local" / "state"
+    state = Path(os.environ.get("XDG_STATE_HOME", ""))
+    # The standard wants a relative path to be ignored: each program would read it differently.
+    base = state if state.is_absolute() else Path.home() / ".local" / "state"
     return base / "serinus" / "labs"
 
 

@@ -5,10 +5,8 @@ written down with the moment it started, so that a process which got the same id
 taken for it.
 """
 
-import fcntl
 import os
 import select
-import shutil
 import signal
 import socket
 import subprocess
@@ -22,6 +20,7 @@ from pathlib import Path
 import msgspec
 
 from serinus.lab import components, pki
+from serinus.lab.files import check_space, only_one, take_away
 from serinus.lab.images.table import ImagesFileError, ImageTable
 from serinus.lab.mesh.versions import played
 from serinus.lab.paths import LabPaths, lab_root, labs_root
@@ -109,7 +108,8 @@ def up(
     """
     paths = LabPaths(_root(name))
     _check(images)
-    with _only_one():
+    with _writing(), only_one():
+        check_space()
         old = status(name)
         if old is not None and old.running:
             raise LabError(
@@ -124,6 +124,7 @@ def up(
         kuma = kuma_version or (old.kuma if old else DEFAULT_KUMA)
         _check_version(kuma)
         is_new = not paths.state.exists()
+        process = None
         with _listen(port) as listener:
             try:
                 _prepare(paths, name, listener.getsockname()[1])
@@ -138,8 +139,11 @@ def up(
                 )
                 _write(paths.root / "lab.json", msgspec.json.encode(info))
             except BaseException:
+                if process is not None:
+                    process.kill()
+                    process.wait()
                 if is_new:
-                    shutil.rmtree(paths.root, ignore_errors=True)
+                    take_away(paths.root)
                 raise
     try:
         _await_ready(process, ready)
@@ -148,7 +152,8 @@ def up(
         _end(info)
         process.wait()
         if is_new:
-            shutil.rmtree(paths.root, ignore_errors=True)
+            with only_one():
+                take_away(paths.root)
         if isinstance(error, LabError):
             raise LabError(f"{error}. The end of its log:\n{words}") from None
         raise
@@ -158,18 +163,14 @@ def up(
 def down(name: str) -> bool:
     """End a lab and take its files away; whether there was one. Works whatever is left of it."""
     root = _root(name)
-    with _only_one():
+    if not labs_root().is_dir():
+        return False
+    with _writing(), only_one():
         info = status(name)
         if info is not None:
             _end(info)
         existed = root.exists()
-        shutil.rmtree(root, ignore_errors=True)
-    for parent in (labs_root(), labs_root().parent):
-        try:
-            parent.rmdir()
-        except OSError:
-            # Another lab's files are there, or a person's.
-            break
+        take_away(root)
     return existed
 
 
@@ -199,16 +200,15 @@ def _check_version(kuma: str) -> None:
 
 
 @contextmanager
-def _only_one() -> Iterator[None]:
-    """Keep two commands from starting or ending labs at the same moment."""
-    root = labs_root()
-    root.mkdir(parents=True, exist_ok=True, mode=0o700)
-    directory = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+def _writing() -> Iterator[None]:
+    """Say where a lab's files are when they cannot be written."""
     try:
-        fcntl.flock(directory, fcntl.LOCK_EX)
         yield
-    finally:
-        os.close(directory)
+    except OSError as error:
+        raise LabError(
+            f"{error.filename or labs_root()}: {error.strerror}. A lab's files are in "
+            f"{labs_root()}; set XDG_STATE_HOME to have them elsewhere"
+        ) from None
 
 
 def _listen(port: int | None) -> socket.socket:
@@ -229,7 +229,7 @@ def _listen(port: int | None) -> socket.socket:
 def _prepare(paths: LabPaths, name: str, port: int) -> None:
     """The files that a lab starts with; what pods left is taken away."""
     for directory in (paths.pods, paths.xds):
-        shutil.rmtree(directory, ignore_errors=True)
+        take_away(directory)
     for directory in (paths.root, paths.pods, paths.xds, paths.logs):
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     keys = pki.ensure(paths.pki)

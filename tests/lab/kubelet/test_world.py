@@ -76,7 +76,17 @@ def test_a_port_that_is_taken_is_named(state: Path) -> None:
         port = taken.getsockname()[1]
         with pytest.raises(LabError, match=f"port {port} of 127.0.0.1 cannot be had"):
             world.up("taken", port=port)
-    assert not (state / "serinus/labs/taken").exists()
+    assert list(state.iterdir()) == []
+
+
+def test_a_state_directory_that_cannot_be_is_named(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (state / "file").touch()
+    monkeypatch.setenv("XDG_STATE_HOME", str(state / "file"))
+    with pytest.raises(LabError, match=r"file.*set XDG_STATE_HOME"):
+        world.up("nowhere")
+    assert not world.down("nowhere")
 
 
 def test_a_reused_process_id_is_not_killed() -> None:
@@ -106,4 +116,4 @@ def test_a_lab_that_cannot_start_leaves_nothing_but_its_last_words(
         world.up("failing")
     shutil.rmtree(broken)
     assert world.status("failing") is None
-    assert not (state / "serinus/labs/failing").exists()
+    assert list(state.iterdir()) == []
