@@ -142,6 +142,7 @@ class Peers:
     async def _pass_on(
         self, request: web.Request, seen: Request, answer: aiohttp.ClientResponse
     ) -> web.StreamResponse:
+        seen.status = answer.status
         reply = web.StreamResponse(status=answer.status)
         reply.content_type = answer.content_type
         for name in ("Retry-After", "Content-Encoding"):
@@ -154,7 +155,6 @@ class Peers:
             await reply.write_eof()
         except ConnectionResetError:
             pass  # The operator has ended.
-        seen.status = answer.status
         return reply
 
     def _cut_now(self, seen: Request) -> Cut | None:
