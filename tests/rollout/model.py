@@ -13,9 +13,10 @@ import msgspec
 from serinus.analysis.verdict import NoData, Unavailable, Value
 from serinus.api.canary import Canary, CanaryStatus, Phase
 from serinus.rollout import effects as e
+from serinus.rollout.effects import Weights
 from serinus.rollout.revision import origin_of
 from serinus.rollout.tick import Tick
-from serinus.rollout.world import Readiness, Weights, Workload, World
+from serinus.rollout.world import Readiness, Workload, World
 
 INTERVAL = 30.0
 
@@ -114,7 +115,6 @@ class Cluster:
             primary=None if self.primary is None else self._workload(self.primary),
             in_primary=self.primary is not None
             and self.primary.revision == f"{self.target.revision}-primary",
-            route=self.route,
         )
         return msgspec.structs.replace(self.spec, status=self.status), world
 

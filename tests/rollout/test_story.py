@@ -125,9 +125,7 @@ def test_a_refused_canary_says_which_field_once_and_changes_nothing() -> None:
     problem = Problem("spec.analysis.stepWeight", "120 is over 100")
     for expected in (2, 0):
         current, world = cluster.snapshot()
-        world = type(world)(
-            world.now, world.due, world.target, world.primary, False, None, (problem,)
-        )
+        world = type(world)(world.now, world.due, world.target, world.primary, False, (problem,))
         effects = list(advance(current, world))
         assert len(effects) == expected
         for effect in effects:
@@ -142,7 +140,7 @@ def test_a_refused_canary_says_which_field_once_and_changes_nothing() -> None:
 def test_a_missing_target_is_named() -> None:
     cluster = Cluster(canary())
     current, world = cluster.snapshot()
-    world = type(world)(world.now, True, None, None, False, None)
+    world = type(world)(world.now, True, None, None, False)
     messages = [effect.message for effect in advance(current, world) if isinstance(effect, Record)]
     assert messages == [
         "Refusing to roll out podinfo.test: spec.targetRef.name: Deployment "
@@ -161,3 +159,20 @@ def test_a_route_that_cannot_be_set_counts_as_a_failed_check() -> None:
     cluster.run(fail_at=routed)
     assert cluster.status.failed_checks == 1
     assert cluster.events[-1] == "Halt podinfo.test: SetWeights failed: the API server is away"
+
+
+def test_an_upgrade_in_mid_analysis_goes_on_under_the_new_name() -> None:
+    cluster = undisturbed()
+    drive(cluster, until={Phase.PROGRESSING})
+    cluster.edit_target("v1:c")
+    cluster.run()
+    cluster.settle_pods()
+    cluster.now += timedelta(seconds=INTERVAL)
+    cluster.run()
+    weight = cluster.status.canary_weight
+    assert weight > 0
+    cluster.target.revision = "v1:c-described-anew"
+    cluster.run()
+    assert cluster.status.canary_weight == weight
+    drive(cluster, until={Phase.SUCCEEDED})
+    assert cluster.status.last_promoted_spec == "v1:c-described-anew"

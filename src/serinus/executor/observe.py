@@ -43,7 +43,6 @@ class Observer:
             target=_workload(canary, target, now, analysis.canary_ready_threshold_or_default),
             primary=_workload(canary, primary, now, analysis.primary_ready_threshold_or_default),
             in_primary=in_primary,
-            route=None if problems else self._router.weights(canary),
             problems=problems,
         )
 

@@ -27,7 +27,8 @@ ECHO = 10.0
 """Seconds that a canary waits for the caches to show its own writes before it goes on anyway."""
 
 RETRY = 2.0
-"""Seconds until a canary is looked at again after an effect did not hold."""
+"""Seconds until a canary is looked at again after an effect did not hold; twice as many after
+each further time, up to its interval."""
 
 
 class Controller:
@@ -52,6 +53,8 @@ class Controller:
         self._watched = Watched()
         self._awake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._looks: dict[Key, asyncio.Task[None]] = {}
+        self._failures: dict[Key, int] = {}
 
     async def run(self) -> None:
         """Work until cancelled; ticks under way are cancelled too (they may stop anywhere)."""
@@ -66,7 +69,7 @@ class Controller:
             while True:
                 await self._sleep()
                 for key in self._schedule.begin(time.monotonic()):
-                    self._start(self._look(key))
+                    self._looks[key] = self._start(self._look(key))
         finally:
             for unsubscribe in leave:
                 unsubscribe()
@@ -79,10 +82,11 @@ class Controller:
         elsewhere = self._canaries.namespace not in (None, namespace)
         return elsewhere or self._canaries.get(namespace, name) is not None
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _sleep(self) -> None:
         """Until the next canary is due, or a change brings one forward."""
@@ -121,6 +125,10 @@ class Controller:
         else:
             self._watched.drop(key)
             self._schedule.drop(key)
+            self._failures.pop(key, None)
+            if key in self._looks:
+                # It may stop anywhere, and must not act for a canary that is gone.
+                self._looks[key].cancel()
             if isinstance(found, Malformed):
                 self._complaints.about(found)
         self._awake.set()
@@ -149,7 +157,8 @@ class Controller:
             report.failed = f"{type(error).__name__}: {error}"
             log.error("tick failed", canary=f"{canary.name}.{canary.namespace}", exc_info=error)
         finally:
-            self._schedule.end(key, began if report.stepped else None)
+            self._looks.pop(key, None)
+            self._schedule.end(key, stepped=report.stepped)
             self._after(key, canary, report, time.monotonic() - began)
 
     async def _see(self, canary: Canary, written: list[Written]) -> None:
@@ -171,9 +180,14 @@ class Controller:
         for metric, value in report.measured.items():
             self._telemetry.measured(canary, metric, value)
         if report.failed is not None:
-            self._schedule.poke(key, time.monotonic(), after=RETRY)
-        elif report.stepped or report.fenced:
-            self._schedule.poke(key, time.monotonic())
+            failures = self._failures[key] = self._failures.get(key, 0) + 1
+            interval = canary.spec.analysis.interval_seconds(self._minimum_interval)
+            wait = min(interval, RETRY * 2.0 ** min(failures - 1, 10))
+            self._schedule.poke(key, time.monotonic(), after=wait)
+        else:
+            self._failures.pop(key, None)
+            if report.stepped or report.fenced:
+                self._schedule.poke(key, time.monotonic())
         self._awake.set()
 
 

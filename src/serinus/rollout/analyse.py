@@ -20,7 +20,7 @@ from serinus.rollout.effects import (
 )
 from serinus.rollout.promotion import start_promotion
 from serinus.rollout.rest import keep
-from serinus.rollout.restart import restart
+from serinus.rollout.restart import describe_anew, restart
 from serinus.rollout.revision import superseded
 from serinus.rollout.rollback import finish_rollback, roll_back
 from serinus.rollout.tick import ALL_TO_PRIMARY, Tick, must, weights_of
@@ -39,6 +39,7 @@ def analyse(canary: Canary, world: World, status: CanaryStatus) -> Tick:
     if superseded(status, world.target):
         yield from restart(canary, world, status)
         return
+    status = yield from describe_anew(world, status)
     yield from keep()
     if world.target.replicas == 0:
         yield from must(SetWeights(ALL_TO_PRIMARY))

@@ -15,7 +15,7 @@ from serinus.rollout.effects import (
     SetWeights,
 )
 from serinus.rollout.rest import keep
-from serinus.rollout.restart import restart
+from serinus.rollout.restart import describe_anew, restart
 from serinus.rollout.revision import origin_of, superseded
 from serinus.rollout.tick import ALL_TO_PRIMARY, Tick, must, weights_of
 from serinus.rollout.world import World
@@ -39,7 +39,7 @@ def promote(canary: Canary, world: World, status: CanaryStatus) -> Tick:
             # What passed the analysis is gone, and what took its place has not been judged.
             yield from restart(canary, world, status)
         else:
-            yield from _copy(status)
+            yield from _copy((yield from describe_anew(world, status)))
         return
     assert world.primary is not None
     yield from must(ReconcileAutoscaler(follow=True))

@@ -1,9 +1,12 @@
-"""Beginning the analysis anew, with the revision that took the analysed one's place."""
+"""When the target is no longer what the analysis began with: in content, or in name only."""
+
+from collections.abc import Generator
 
 from serinus.api.canary import Canary, CanaryStatus
 from serinus.rollout import messages
 from serinus.rollout import status as statuses
-from serinus.rollout.effects import Record, SaveStatus, SetWeights
+from serinus.rollout.effects import Effect, Outcome, Record, SaveStatus, SetWeights
+from serinus.rollout.revision import superseded
 from serinus.rollout.tick import ALL_TO_PRIMARY, Tick, must
 from serinus.rollout.world import World
 
@@ -14,3 +17,17 @@ def restart(canary: Canary, world: World, status: CanaryStatus) -> Tick:
     yield from must(SaveStatus(statuses.begin(canary, status, world.target, world.now)))
     yield Record("Normal", messages.restarting(canary))
     yield from must(SetWeights(ALL_TO_PRIMARY))
+
+
+def describe_anew(world: World, status: CanaryStatus) -> Generator[Effect, Outcome, CanaryStatus]:
+    """Know the revision in analysis by the hash that its target has today.
+
+    The hash of an unchanged object moves when a release of Kubernetes or of Serinus describes it
+    differently; what passed its analysis under the old name is then promoted under the new one.
+    """
+    assert world.target is not None
+    if world.target.revision == status.last_applied_spec or superseded(status, world.target):
+        return status
+    status = statuses.rebased(status, world.target)
+    yield from must(SaveStatus(status))
+    return status

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from serinus.api.problem import Problem
-from serinus.rollout.effects import Weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +46,8 @@ class World:
     sooner, since any change of what we watch asks for one, and then only makes the world what
     the status says. ``target`` and ``primary`` are None when absent. ``in_primary`` tells
     whether the primary runs the target's template, modulo the renames that a primary gets.
-    ``route`` is None when there is none yet. ``problems`` are all that keeps this Canary from
-    being rolled out.
+    ``problems`` are all that keeps this Canary from being rolled out. The route's weights are not
+    here: what they should be is in the status, and `SetWeights` makes them so.
     """
 
     now: datetime
@@ -56,5 +55,4 @@ class World:
     target: Workload | None
     primary: Workload | None
     in_primary: bool
-    route: Weights | None
     problems: tuple[Problem, ...] = ()
