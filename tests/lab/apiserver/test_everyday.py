@@ -146,3 +146,69 @@ def test_bad_input_is_explained(server: Any, namespace: str, tmp_path: Path) -> 
         'spec.containers[0].env[0].valueFrom: Invalid value: "": must specify one of: `fieldRef`'
         in said
     )
+
+
+def test_a_patch_cannot_make_another_kind(server: Any, namespace: str) -> None:
+    n = ("-n", namespace)
+    server.kubectl(*n, "create", "configmap", "c", "--from-literal=a=b")
+    change = ("patch", "configmap", "c", "--type=merge", "-p", '{"kind":"Secret"}')
+    said = server.kubectl(*n, *change, fails=True)
+    assert "Error from server (BadRequest)" in said
+    assert "Secret" in said
+    assert server.get(*n, "configmap", "c")["kind"] == "ConfigMap"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "{apiVersion: v1, kind: Secret, type: kubernetes.io/tls, data: {}}",
+            ["data[tls.crt]: Required value", "data[tls.key]: Required value"],
+        ),
+        (
+            "{apiVersion: v1, kind: Secret, type: kubernetes.io/dockerconfigjson, "
+            "stringData: {.dockerconfigjson: x}}",
+            ['data[.dockerconfigjson]: Invalid value: "<secret contents redacted>"'],
+        ),
+        (
+            "{apiVersion: networking.k8s.io/v1, kind: Ingress, spec: {}}",
+            ["either `defaultBackend` or `rules` must be specified"],
+        ),
+        (
+            "{apiVersion: networking.k8s.io/v1, kind: Ingress, spec: {rules: [{http: {paths: "
+            "[{path: x, pathType: Prefix, backend: {service: {name: s}}}]}}]}}",
+            [
+                'spec.rules[0].http.paths[0].path: Invalid value: "x": must be an absolute path',
+                "backend.service.port: Required value: port name or number is required",
+            ],
+        ),
+        (
+            "{apiVersion: v1, kind: Pod, spec: {nodeSelector: {'a b': c}, containers: "
+            "[{name: c, image: i, resources: {limits: {foo: 1}}}]}}",
+            [
+                'limits[foo]: Invalid value: "foo": must be a standard resource for containers',
+                'spec.nodeSelector: Invalid value: "a b"',
+            ],
+        ),
+        (
+            "{apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, spec: {maxReplicas: 1, "
+            "scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: x}, "
+            "metrics: [{type: Foo}]}}",
+            ['spec.metrics[0].type: Unsupported value: "Foo": supported values: "Contai'],
+        ),
+        (
+            "{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, spec: "
+            "{group: x.io, scope: Foo, names: {plural: foos, kind: Foo}, versions: []}}",
+            ['spec.scope: Unsupported value: "Foo": supported values: "Cluster", "Namespaced"'],
+        ),
+    ],
+)
+def test_wrong_content_is_refused(server: Any, text: str, words: list[str]) -> None:
+    namespace = "wrong-content"
+    server.request("POST", "/api/v1/namespaces", {"metadata": {"name": namespace}})
+    account = f"/api/v1/namespaces/{namespace}/serviceaccounts"
+    server.request("POST", account, {"metadata": {"name": "default"}})
+    named = text.replace("kind: ", "metadata: {name: foos.x.io}, kind: ", 1)
+    said = server.kubectl("-n", namespace, "apply", "-f", "-", stdin=named, fails=True)
+    for expected in words:
+        assert expected in said

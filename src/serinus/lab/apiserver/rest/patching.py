@@ -40,6 +40,7 @@ async def patch(api: Api, call: Call, kind: Kind) -> web.StreamResponse:
 
     def transform(live: Obj) -> Obj:
         patched = patched_object(kind, media, live, raw)
+        body.check_kind(kind, patched)
         found = body.objections(kind, patched, duplicates)
         if found and options.field_validation == "Strict":
             why = f"strict decoding error: {', '.join(found)}"

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import json
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -12,6 +13,15 @@ from serinus.lab.apiserver.schema.rules import Object, Rule
 
 DATA_LIMIT: Final = 1024 * 1024
 """Bytes of all values of a ConfigMap or Secret together."""
+
+_DOCKER_CONFIG: Final = "kubernetes.io/dockerconfigjson"
+_SECRET_KEYS: Final = {
+    "kubernetes.io/tls": ("tls.crt", "tls.key"),
+    "kubernetes.io/ssh-auth": ("ssh-privatekey",),
+    _DOCKER_CONFIG: (".dockerconfigjson",),
+}
+
+_SCOPES: Final = ("Cluster", "Namespaced")
 
 _IMMUTABLE: Final = "field is immutable when `immutable` is set"
 
@@ -28,9 +38,25 @@ def _check_config_map(config: Object, old: Object | None) -> Iterator[FieldError
 def _check_secret(secret: Object, old: Object | None) -> Iterator[FieldError]:
     yield from _check_keys(secret)
     yield from _check_base64(secret, "data")
+    yield from _check_content(secret)
     if old is not None and secret.get("type") != old.get("type"):
         yield error.immutable("type", secret.get("type"))
     yield from _check_immutable(secret, old, ("data",))
+
+
+def _check_content(secret: Object) -> Iterator[FieldError]:
+    """What a Secret of a type that Kubernetes knows must hold."""
+    data, kind = secret.get("data") or {}, secret.get("type")
+    for key in _SECRET_KEYS.get(str(kind), ()):
+        if key not in data:
+            yield error.required(f"data[{key}]")
+    if kind == _DOCKER_CONFIG and ".dockerconfigjson" in data:
+        try:
+            json.loads(base64.b64decode(data[".dockerconfigjson"]))
+        except ValueError as wrong:
+            yield error.invalid(
+                "data[.dockerconfigjson]", "<secret contents redacted>", f"not JSON: {wrong}"
+            )
 
 
 def _check_keys(obj: Object) -> Iterator[FieldError]:
@@ -133,6 +159,8 @@ def _check_definition(definition: Object, old: Object | None) -> Iterator[FieldE
                 schema.get("type", ""),
                 "must be object at the root",
             )
+    if spec.get("scope") and spec["scope"] not in _SCOPES:
+        yield error.not_supported("spec.scope", spec["scope"], _SCOPES)
     if old is not None and spec.get("scope") != (old.get("spec") or {}).get("scope"):
         yield error.immutable("spec.scope", spec.get("scope"))
 

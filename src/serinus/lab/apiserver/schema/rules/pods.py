@@ -6,6 +6,7 @@ from typing import Any, Final
 from serinus.lab.apiserver.schema import field_errors as error
 from serinus.lab.apiserver.schema import names
 from serinus.lab.apiserver.schema.field_errors import FieldError
+from serinus.lab.apiserver.schema.metadata import check_labels
 from serinus.lab.apiserver.schema.quantity import parse_quantity
 from serinus.lab.apiserver.schema.rules import Object
 
@@ -71,9 +72,7 @@ def check_pod_spec(spec: Object, path: str) -> Iterator[FieldError]:
                 yield error.duplicate(f"{here}.name", name)
             seen.add(name or "")
             yield from _check_container(container, here, volumes)
-    grace = spec.get("terminationGracePeriodSeconds")
-    if grace is not None and grace < 0:
-        yield error.invalid(f"{path}.terminationGracePeriodSeconds", grace, _NOT_NEGATIVE)
+    yield from check_labels(spec.get("nodeSelector"), f"{path}.nodeSelector")
     deadline = spec.get("activeDeadlineSeconds")
     if deadline is not None and not 1 <= deadline < 2**31:
         yield error.invalid(
@@ -82,6 +81,7 @@ def check_pod_spec(spec: Object, path: str) -> Iterator[FieldError]:
 
 
 _NOT_NEGATIVE: Final = "must be greater than or equal to 0"
+_RESOURCES: Final = frozenset({"cpu", "memory", "ephemeral-storage"})
 _SOURCES: Final = ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef")
 """Where an environment variable's value may come from."""
 
@@ -134,8 +134,8 @@ def _check_environment(variables: Any, path: str) -> Iterator[FieldError]:
 def _check_source(source: Object, path: str) -> Iterator[FieldError]:
     given = [name for name in _SOURCES if source.get(name) is not None]
     if not given:
-        listed = ", ".join(f"`{name}`" for name in _SOURCES)
-        yield error.invalid(path, "", f"must specify one of: {listed}")
+        *first, last = (f"`{name}`" for name in _SOURCES)
+        yield error.invalid(path, "", f"must specify one of: {', '.join(first)} or {last}")
     elif len(given) > 1:
         yield error.invalid(path, "", "may not have more than one field specified at a time")
 
@@ -185,6 +185,10 @@ def _check_resources(resources: Object, path: str) -> Iterator[FieldError]:
     limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
     for field, amounts in (("limits", limits), ("requests", requests)):
         for name, amount in amounts.items():
+            if "/" not in name and name not in _RESOURCES and not name.startswith("hugepages-"):
+                yield error.invalid(
+                    f"{path}.{field}[{name}]", name, "must be a standard resource for containers"
+                )
             number = parse_quantity(amount)
             if number is not None and number < 0:
                 yield error.invalid(f"{path}.{field}[{name}]", amount, _NOT_NEGATIVE)

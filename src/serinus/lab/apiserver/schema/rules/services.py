@@ -1,4 +1,4 @@
-"""Services and autoscalers."""
+"""Services, Ingresses and autoscalers."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -9,6 +9,8 @@ from serinus.lab.apiserver.schema.field_errors import FieldError
 from serinus.lab.apiserver.schema.metadata import check_labels
 from serinus.lab.apiserver.schema.rules import Object, Rule
 
+_METRICS: Final = ("ContainerResource", "External", "Object", "Pods", "Resource")
+_PATH_TYPES: Final = ("Exact", "ImplementationSpecific", "Prefix")
 _PORT_RANGE: Final = "must be between 1 and 65535, inclusive"
 
 
@@ -82,7 +84,7 @@ def _check_autoscaler(autoscaler: Object, _old: Object | None) -> Iterator[Field
     if least is not None and least < 1:
         yield error.invalid("spec.minReplicas", least, "must be greater than or equal to 1")
     if most is not None and most < 1:
-        yield error.invalid("spec.maxReplicas", most, "must be greater than 0")
+        yield error.required("spec.maxReplicas", "must be set and greater than 0")
     elif most is not None and least is not None and most < least:
         yield error.invalid(
             "spec.maxReplicas", most, "must be greater than or equal to `minReplicas`"
@@ -98,6 +100,9 @@ def _check_metric(metric: Object, path: str) -> Iterator[FieldError]:
     kind = str(metric.get("type") or "")
     source = kind[:1].lower() + kind[1:]
     if not kind:
+        return
+    if kind not in _METRICS:
+        yield error.not_supported(f"{path}.type", kind, _METRICS)
         return
     content = metric.get(source)
     if content is None:
@@ -118,7 +123,39 @@ def _check_metric(metric: Object, path: str) -> Iterator[FieldError]:
         )
 
 
+def _check_ingress(ingress: Object, _old: Object | None) -> Iterator[FieldError]:
+    spec = ingress.get("spec") or {}
+    if not spec.get("rules") and not spec.get("defaultBackend"):
+        yield error.invalid("spec", spec, "either `defaultBackend` or `rules` must be specified")
+    if spec.get("defaultBackend"):
+        yield from _check_backend(spec["defaultBackend"], "spec.defaultBackend")
+    for number, rule in enumerate(spec.get("rules") or ()):
+        for index, path in enumerate((rule.get("http") or {}).get("paths") or ()):
+            here = f"spec.rules[{number}].http.paths[{index}]"
+            kind = path.get("pathType")
+            if kind and kind not in _PATH_TYPES:
+                yield error.not_supported(f"{here}.pathType", kind, _PATH_TYPES)
+            said = path.get("path") or ""
+            if kind in ("Exact", "Prefix") and not said.startswith("/"):
+                yield error.invalid(f"{here}.path", said, "must be an absolute path")
+            yield from _check_backend(path.get("backend") or {}, f"{here}.backend")
+
+
+def _check_backend(backend: Object, path: str) -> Iterator[FieldError]:
+    service = backend.get("service")
+    if service is None:
+        if backend.get("resource") is None:
+            yield error.required(path, "resource or service backend is required")
+        return
+    if not service.get("name"):
+        yield error.required(f"{path}.service.name")
+    port = service.get("port") or {}
+    if not port.get("name") and not port.get("number"):
+        yield error.required(f"{path}.service.port", "port name or number is required")
+
+
 RULES: Final[dict[tuple[str, str], Rule]] = {
     ("", "Service"): _check_service,
+    ("networking.k8s.io", "Ingress"): _check_ingress,
     ("autoscaling", "HorizontalPodAutoscaler"): _check_autoscaler,
 }
