@@ -44,7 +44,10 @@ def someone_with_a_role(t: Talk) -> None:
     }
     path = f"{RBAC}/namespaces/{t.namespace}/rolebindings"
     t.post(path, binding)
-    t.until(path, lambda _: t.quietly("GET", f"{t.core}/configmaps/one", token="bob-token").status == 404)
+    t.until(
+        path,
+        lambda _: t.quietly("GET", f"{t.core}/configmaps/one", token="bob-token").status == 404,
+    )
     t.ask("GET", f"{t.core}/configmaps/one", token="bob-token")
     t.ask("GET", f"{t.core}/configmaps", token="bob-token")
     binding["roleRef"]["name"] = "other"  # type: ignore[index]
@@ -63,7 +66,7 @@ def reviews(t: Talk) -> None:
 @case
 def discovery_is_for_all(t: Talk) -> None:
     for path in ("/api", "/version", "/apis/apps"):
-        t.ask("GET", path, token="bob-token", keep=lambda one: sorted(one))
+        t.ask("GET", path, token="bob-token", keep=sorted)
 
 
 @case

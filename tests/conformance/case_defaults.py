@@ -35,7 +35,10 @@ def deployment_of_much(t: Talk) -> None:
         {"name": "c", "configMap": {"name": "c"}},
         {"name": "s", "secret": {"secretName": "s"}},
         {"name": "e"},
-        {"name": "d", "downwardAPI": {"items": [{"path": "x", "fieldRef": {"fieldPath": "metadata.labels"}}]}},
+        {
+            "name": "d",
+            "downwardAPI": {"items": [{"path": "x", "fieldRef": {"fieldPath": "metadata.labels"}}]},
+        },
         {"name": "h", "hostPath": {"path": "/x"}},
         {"name": "p", "projected": {"sources": [{"serviceAccountToken": {"path": "t"}}]}},
     ]
@@ -56,7 +59,12 @@ def deployment_strategies(t: Talk) -> None:
 
 @case
 def images_pull_policy(t: Talk) -> None:
-    for name, image in (("a", "play"), ("b", "play:latest"), ("c", "play:v1"), ("d", "x/y@sha256:" + "0" * 64)):
+    for name, image in (
+        ("a", "play"),
+        ("b", "play:latest"),
+        ("c", "play:v1"),
+        ("d", "x/y@sha256:" + "0" * 64),
+    ):
         made = pod(name)
         made["spec"]["containers"][0]["image"] = image
         t.post(
@@ -114,7 +122,9 @@ def services_refused(t: Talk) -> None:
     t.post(f"{t.core}/services", service(ports=[{"port": 0}]))
     t.post(f"{t.core}/services", service(ports=[{"port": 70000}]))
     t.post(f"{t.core}/services", service(ports=[{"port": 80}, {"port": 81}]))
-    t.post(f"{t.core}/services", service(ports=[{"port": 80, "name": "a"}, {"port": 80, "name": "b"}]))
+    t.post(
+        f"{t.core}/services", service(ports=[{"port": 80, "name": "a"}, {"port": 80, "name": "b"}])
+    )
     t.post(f"{t.core}/services", service(ports=[{"port": 80, "protocol": "X"}]))
     t.post(f"{t.core}/services", service("App"))
     t.post(f"{t.core}/services", service(type="Other"))

@@ -78,7 +78,11 @@ def of_pods(t: Talk) -> None:
 
 def _times(made: dict) -> object:  # type: ignore[type-arg]
     metadata = made["metadata"]
-    return [made["kind"], metadata.get("deletionGracePeriodSeconds"), "deletionTimestamp" in metadata]
+    return [
+        made["kind"],
+        metadata.get("deletionGracePeriodSeconds"),
+        "deletionTimestamp" in metadata,
+    ]
 
 
 @case
@@ -160,7 +164,9 @@ def owners_wrongly(t: Talk) -> None:
     reference = {"apiVersion": "v1", "kind": "ConfigMap", "name": "x"}
     t.post(f"{t.core}/configmaps", config_map(ownerReferences=[reference]))
     reference |= {"uid": "11111111-2222-3333-4444-555555555555", "controller": True}
-    t.post(f"{t.core}/configmaps", config_map(ownerReferences=[reference, {**reference, "name": "y"}]))
+    t.post(
+        f"{t.core}/configmaps", config_map(ownerReferences=[reference, {**reference, "name": "y"}])
+    )
     t.post(f"{t.core}/configmaps", config_map(ownerReferences=[{"name": "x"}]))
 
 

@@ -23,7 +23,9 @@ def applies_on_the_server(t: Talk) -> None:
     t.kubectl("apply", "--server-side", "-f", "-", stdin=text)
     other = text.replace("play:ready", "play:v2")
     t.kubectl("apply", "--server-side", "--field-manager=two", "-f", "-", stdin=other)
-    t.kubectl("apply", "--server-side", "--field-manager=two", "--force-conflicts", "-f", "-", stdin=other)
+    t.kubectl(
+        "apply", "--server-side", "--field-manager=two", "--force-conflicts", "-f", "-", stdin=other
+    )
     t.get(f"{t.apps}/deployments/app")
 
 
@@ -89,7 +91,9 @@ def compares(t: Talk) -> None:
         stdin=yaml.safe_dump(config_map(data={"a": "2"})),
         check=False,
     )
-    lines = [line for line in printed.splitlines() if line[:1] in "+-" and line[:3] not in ("+++", "---")]
+    lines = [
+        line for line in printed.splitlines() if line[:1] in "+-" and line[:3] not in ("+++", "---")
+    ]
     t.note("diff", lines)
 
 

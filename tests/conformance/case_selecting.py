@@ -21,7 +21,9 @@ def _labelled(t: Talk) -> None:
         t.quietly("POST", f"{t.core}/secrets", _secret(name, labels))
 
 
-def _secret(name: str, labels: dict[str, str] | None = None, kind: str = "Opaque") -> dict[str, Any]:
+def _secret(
+    name: str, labels: dict[str, str] | None = None, kind: str = "Opaque"
+) -> dict[str, Any]:
     metadata = {"name": name, "labels": labels or {}}
     return {"apiVersion": "v1", "kind": "Secret", "type": kind, "metadata": metadata}
 
@@ -175,7 +177,13 @@ def tables(t: Talk) -> None:
     t.quietly("POST", f"{t.core}/pods", pod())
     path = f"/apis/autoscaling/v2/namespaces/{t.namespace}/horizontalpodautoscalers"
     t.quietly("POST", path, autoscaler())
-    for listed in (f"{t.apps}/deployments", f"{t.core}/services", f"{t.core}/secrets", f"{t.core}/pods", path):
+    for listed in (
+        f"{t.apps}/deployments",
+        f"{t.core}/services",
+        f"{t.core}/secrets",
+        f"{t.core}/pods",
+        path,
+    ):
         t.table(listed, keep=_columns)
     for listed in ("replicasets", "daemonsets", "statefulsets"):
         t.table(f"{t.apps}/{listed}", keep=_columns)

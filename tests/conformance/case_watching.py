@@ -51,7 +51,12 @@ def from_zero(t: Talk) -> None:
 @case
 def tells_all_that_happens(t: Talk) -> None:
     version = _seed(t)
-    t.quietly("PATCH", f"{t.core}/configmaps/a", {"data": {"b": "2"}}, Content_Type="application/merge-patch+json")
+    t.quietly(
+        "PATCH",
+        f"{t.core}/configmaps/a",
+        {"data": {"b": "2"}},
+        Content_Type="application/merge-patch+json",
+    )
     t.quietly("DELETE", f"{t.core}/configmaps/a")
     t.watch(f"{t.core}/configmaps", resourceVersion=version, fieldSelector=OURS)
 
@@ -60,7 +65,12 @@ def tells_all_that_happens(t: Talk) -> None:
 def of_one_name(t: Talk) -> None:
     version = _seed(t)
     t.quietly("DELETE", f"{t.core}/configmaps/b")
-    t.watch(f"{t.core}/configmaps", keep=_brief, resourceVersion=version, fieldSelector="metadata.name=b")
+    t.watch(
+        f"{t.core}/configmaps",
+        keep=_brief,
+        resourceVersion=version,
+        fieldSelector="metadata.name=b",
+    )
 
 
 @case
@@ -100,15 +110,8 @@ def initial_events_wrongly(t: Talk) -> None:
         resourceVersionMatch="Exact",
         allowWatchBookmarks="true",
     )
-    t.watch(
-        f"{t.core}/configmaps", sendInitialEvents="true", resourceVersionMatch="NotOlderThan"
-    )
+    t.watch(f"{t.core}/configmaps", sendInitialEvents="true", resourceVersionMatch="NotOlderThan")
     t.watch(f"{t.core}/configmaps", sendInitialEvents="false", resourceVersion="0")
-
-
-@case
-def from_a_version_long_gone(t: Talk) -> None:
-    t.watch(f"{t.core}/configmaps", resourceVersion="1")
 
 
 @case

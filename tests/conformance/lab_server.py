@@ -60,20 +60,25 @@ class LabServer:
         pki.write_kubeconfig(
             self._paths.kubeconfig, "conformance", self.address, keys.ca.cert, ADMIN
         )
-        self._until("/readyz")
-        self._thread.start()
-        self._until("/api/v1/namespaces/default/serviceaccounts/default")
+        try:
+            self._until_served("/readyz")
+            self._thread.start()
+            self._until_served("/api/v1/namespaces/default/serviceaccounts/default")
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._loop is not None and self._main is not None:
             self._loop.call_soon_threadsafe(self._main.cancel)
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
         self._api.close()
         self._process.terminate()
         self._process.wait(10)
 
-    def _until(self, path: str) -> None:
+    def _until_served(self, path: str) -> None:
         end = time.monotonic() + PATIENCE
         while self.request("GET", path).status != 200:
             assert self._process.poll() is None, self._log.read_text()
@@ -89,13 +94,17 @@ class LabServer:
             async with Client(connection, field_manager="controllers") as client:
                 view = View(client)
                 inventory = Inventory(view)
+                parts = (
+                    NamespaceContents(view, authority),
+                    GarbageCollector(view, inventory),
+                    NamespaceController(view, inventory),
+                    inventory,
+                )
                 async with asyncio.TaskGroup() as group:
                     group.create_task(view.run())
                     await view.synced()
-                    group.create_task(inventory.run())
-                    group.create_task(NamespaceContents(view, authority).run())
-                    group.create_task(GarbageCollector(view, inventory).run())
-                    group.create_task(NamespaceController(view, inventory).run())
+                    for part in parts:
+                        group.create_task(part.run())
         except asyncio.CancelledError:
             return
 

@@ -20,8 +20,14 @@ PATIENCE = 30.0
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 _UID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _ADDRESS = re.compile(r"\b10\.(96|244)\.\d+\.\d+\b")
-_AGE = re.compile(r"^(<invalid>|\d+s)$")
+_AGE = re.compile(r"(?:^|(?<=\s))(<invalid>|\d+s)$")
 _TOO_OLD = re.compile(r"too old resource version: \d+ \(\d+\)")
+_TOO_LARGE = re.compile(r"(Too large resource version: \d+, current: )\d+")
+_VERSION_ASKED = re.compile(r"(?<=resourceVersion=)[1-9]\d+")
+_VERSION_TOLD = re.compile(r"(?<=resourceVersion\\\":\\\")\d+|(?<=in record \()\d+")
+_CONTINUE = re.compile(r"(?<=continue=)ey\w+(%3D|=)*")
+_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n?", re.S)
+_TOKEN_VOLUME = re.compile(r"kube-api-access-[a-z0-9]{5}")
 
 
 class Server(Protocol):
@@ -113,7 +119,7 @@ class Talk:
         query = "&".join(f"{key}={value}" for key, value in params.items())
         full = f"{path}?watch=true&timeoutSeconds={seconds}" + (f"&{query}" if query else "")
         answer = self.quietly("GET", full)
-        told = answer.lines if answer.status == 200 else answer.json
+        told = _without_reminders(answer.lines) if answer.status == 200 else answer.json
         shown = [keep(one) for one in told] if keep and isinstance(told, list) else told
         self.note(f"WATCH {path} {query}".strip(), {"status": answer.status, "events": shown})
         return answer.lines if answer.status == 200 else []
@@ -161,7 +167,9 @@ class Talk:
                 # The server's own business moves the version of a collection on.
                 value["metadata"].pop("resourceVersion", None)
                 value["metadata"].pop("continue", None)
-            return {name: self._masked(value[name], name) for name in sorted(value)}
+            if value.get("kind") == "Status":
+                _in_order(value)
+            return {self._text(name): self._masked(value[name], name) for name in sorted(value)}
         if isinstance(value, list):
             return [self._masked(one, key) for one in value]
         if key == "resourceVersion" and isinstance(value, str) and value not in ("", "0"):
@@ -174,7 +182,13 @@ class Talk:
         text = _TIME.sub("TIME", text)
         text = _UID.sub(lambda found: self._word("uid", found[0]), text)
         text = _ADDRESS.sub(lambda found: self._word("ip", found[0]), text)
+        text = _VERSION_ASKED.sub(lambda found: self._word("rv", found[0]), text)
+        text = _VERSION_TOLD.sub(lambda found: self._word("rv", found[0]), text)
+        text = _CONTINUE.sub("TOKEN", text)
+        text = _CERTIFICATE.sub("CERTIFICATE", text)
         text = _TOO_OLD.sub("too old resource version: OLD (NEW)", text)
+        text = _TOO_LARGE.sub(r"\1NOW", text)
+        text = _TOKEN_VOLUME.sub("kube-api-access-TOKEN", text)
         return _AGE.sub("AGE", text)
 
     def _word(self, kind: str, value: str) -> str:
@@ -182,6 +196,25 @@ class Talk:
             self._counts[kind] = self._counts.get(kind, 0) + 1
             self._words[kind, value] = f"{kind}{self._counts[kind]}"
         return self._words[kind, value]
+
+
+def _in_order(status: Object) -> None:
+    """Kubernetes lists several causes in any order."""
+    causes = (status.get("details") or {}).get("causes") or []
+    causes.sort(key=lambda cause: (str(cause.get("field")), str(cause.get("message"))))
+    said = [f"{one.get('field')}: {one.get('message')}" for one in causes]
+    head, bracket, _ = status.get("message", "").partition("[")
+    if bracket and len(said) > 1 and all(one in status["message"] for one in said):
+        status["message"] = f"{head}[{', '.join(said)}]"
+
+
+def _without_reminders(events: list[Object]) -> list[Object]:
+    """Bookmarks come when the server likes, but for the one that ends the initial events."""
+    return [
+        one
+        for one in events
+        if one["type"] != "BOOKMARK" or one["object"]["metadata"].get("annotations")
+    ]
 
 
 def _content(answer: Answer) -> Any:
