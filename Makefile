@@ -1,4 +1,4 @@
-.PHONY: setup demo test story lint clean FORCE
+.PHONY: setup demo test test-cluster story lint clean FORCE
 
 setup: .setup/done
 	@:
@@ -11,9 +11,15 @@ setup: .setup/done
 demo: setup
 	@.venv/bin/serinus demo
 
-# Every test, the story in both worlds included.
+# Every test, the story in both worlds included, but for those that need a real control plane.
 test: setup
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest -m "not controlplane"
+
+# Against a real control plane: etcd, kube-apiserver, kube-controller-manager and Helm are built
+# first, from Go modules, with this machine's Go or PyPI's.
+test-cluster: setup
+	tests/controlplane/build
+	.venv/bin/python -m pytest -m controlplane
 
 story: setup
 	.venv/bin/python -m pytest tests/story
