@@ -208,7 +208,8 @@ def test_wrong_content_is_refused(server: Any, text: str, words: list[str]) -> N
     server.request("POST", "/api/v1/namespaces", {"metadata": {"name": namespace}})
     account = f"/api/v1/namespaces/{namespace}/serviceaccounts"
     server.request("POST", account, {"metadata": {"name": "default"}})
-    named = text.replace("kind: ", "metadata: {name: foos.x.io}, kind: ", 1)
+    # Older kubectl takes a text that begins with a brace for JSON.
+    named = "---\n" + text.replace("kind: ", "metadata: {name: foos.x.io}, kind: ", 1)
     said = server.kubectl("-n", namespace, "apply", "-f", "-", stdin=named, fails=True)
     for expected in words:
         assert expected in said
