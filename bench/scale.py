@@ -229,8 +229,8 @@ class Bench:
     def start_operator(self, prometheus: str) -> "subprocess.Popen[bytes]":
         kubeconfig = self.plane.write_kubeconfig(OPERATOR, f"{OPERATOR}-token")
         words = shlex.split(self.command.format(kubeconfig=kubeconfig, prometheus=prometheus))
-        if self.profile:
-            words[1:1] = ["-m", "cProfile", "-o", self.profile]
+        if self.profile and self.command is SERINUS:
+            words[1:1] = ["-m", "cProfile", "-o", f"{self.profile}.operator"]
         log = (self.plane.root / "operator.log").open("ab")
         return subprocess.Popen(
             words,
@@ -247,7 +247,7 @@ class Bench:
             asyncio.TaskGroup() as ran,
         ):
             seen, news = Seen(client), News(client)
-            works = [Deployments(client, NAMESPACE).run(), seen.cache.run(), news.cache.run()]
+            works = [Deployments(client, NAMESPACE).run(), seen.cache.run()]
             if self.kuma.has_meshservice:
                 works.append(MeshServices(client, NAMESPACE).run())
             tasks = [ran.create_task(work) for work in works]
@@ -288,6 +288,8 @@ class Bench:
         )
         await asyncio.sleep(SETTLE)
         await self._measured("idle", 2, peers, operator)
+        listening = asyncio.create_task(news.cache.run())
+        await news.cache.synced.wait()
         changed: dict[str, float] = {}
 
         async def change(name: str) -> None:
@@ -307,6 +309,7 @@ class Bench:
         await until(lambda: seen.count("Progressing") == self.count, "Progressing", operator)
         spread = time.monotonic() - bulk
         await until(lambda: len(news.at) == self.count, "all the news", operator)
+        listening.cancel()
         self.figures["noticed_p99_s"] = share([news.at[one] - changed[one] for one in probes], 99)
         rest = [news.at[one] - changed[one] for one in self.names[len(probes) :]]
         self.table += [
@@ -317,6 +320,7 @@ class Bench:
             ),
         ]
         await asyncio.sleep(1.3 * self.interval)
+        sys.stderr.write("PROGRESSING\n")
         begin = time.monotonic()
         await self._measured("progressing", self.intervals, peers, operator)
         gaps = [
@@ -336,6 +340,11 @@ class Bench:
             )
         )
 
+    async def _profile_server(self, seconds: int) -> None:
+        path = f"/debug/pprof/profile?seconds={seconds}"
+        answer = await asyncio.to_thread(self.plane.request, "GET", path)
+        Path(f"{self.profile}.apiserver").write_bytes(answer.body)
+
     async def _measured(
         self, what: str, intervals: int, peers: Peers, operator: "subprocess.Popen[bytes]"
     ) -> None:
@@ -345,10 +354,14 @@ class Bench:
         audit, asked = self.plane.audit_size, peers.counted.copy()
         before, before_server = usage(operator.pid), usage(server)
         began, seconds, rss = time.monotonic(), intervals * self.interval, 0.0
+        if self.profile and what == "progressing":
+            profiled = asyncio.create_task(self._profile_server(seconds))
         while time.monotonic() - began < seconds:
             await asyncio.sleep(min(1.0, max(0.0, began + seconds - time.monotonic())))
             rss = max(rss, usage(operator.pid).rss)
         after, after_server = usage(operator.pid), usage(server)
+        if self.profile and what == "progressing":
+            await profiled
         ticks = self.count * intervals
         cpu, cpu_server = after.cpu - before.cpu, after_server.cpu - before_server.cpu
         counted = await asyncio.to_thread(self.plane.counted, OPERATOR, audit)
@@ -394,7 +407,11 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--kuma", default="1.8", help="1.8 (TrafficRoute) or 2.14 (MeshHTTPRoute)")
     parser.add_argument("--intervals", type=int, default=3, help="intervals to measure progressing")
     parser.add_argument("--operator-cmd", help="another operator; see above")
-    parser.add_argument("--profile", default="", help="write a cProfile of Serinus to this file")
+    parser.add_argument(
+        "--profile",
+        default="",
+        help="write profiles: to this name with .operator (cProfile) and .apiserver (pprof) after it",
+    )
     return parser.parse_args()
 
 
@@ -409,6 +426,7 @@ def main() -> None:
             controllers=(),
             kubelet=False,
             frugal=False,
+            api_server_flags=("--profiling=true",) if wanted.profile else (),
             users={OPERATOR: (), WRITER: ("system:masters",)},
         ) as plane,
     ):

@@ -26,6 +26,15 @@ ATTEMPTS = 4
 LONGEST_WAIT = 10.0
 """Seconds: a longer Retry-After is handed to the caller as the error that it is."""
 
+AT_ONCE = 32
+"""How many requests are under way at the same time, watches aside; further ones wait. Thousands
+of objects that change together would else open thousands of connections: to open one costs both
+sides more than some requests, and TLS holds 256 KiB of memory for each."""
+
+KEPT = 60.0
+"""Seconds that a connection is kept for the next request: longer than a common interval between
+two, shorter than the 90 s after which the API server hangs up."""
+
 _NOT_SAFE_TO_REPEAT = frozenset({"POST"})
 
 Params = Mapping[str, str | int]
@@ -63,6 +72,7 @@ class Client:
         self._timeout = timeout
         self._may_write = may_write
         self._session: aiohttp.ClientSession | None = None
+        self._turns = asyncio.Semaphore(AT_ONCE)
 
     async def __aenter__(self) -> Self:
         return self
@@ -211,9 +221,12 @@ class Client:
             headers["Content-Type"] = content_type
         limit = aiohttp.ClientTimeout(total=timeout or self._timeout)
         for attempt in range(1, ATTEMPTS + 1):
-            async with self._answer(
-                method, path, params, data=data, headers=headers, limit=limit
-            ) as answer:
+            async with (
+                self._turns,
+                self._answer(
+                    method, path, params, data=data, headers=headers, limit=limit
+                ) as answer,
+            ):
                 with self._reaching(method, path):
                     content = await answer.read()
                 if answer.status < 400:
@@ -260,7 +273,7 @@ class Client:
             # Watches hold their connection for ever, so a bound on connections would be a
             # bound on watches.
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0),
+                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT),
                 headers={"User-Agent": f"serinus/{__version__}"},
             )
         async with AsyncExitStack() as stack:

@@ -25,7 +25,11 @@ AGGREGATED_FOR = 600.0
 The API server forgets an Event after an hour without a write."""
 
 REMEMBERED = 4096
-QUEUED = 1000
+QUEUED = 10_000
+
+WRITERS = 8
+"""How many events are being written at the same time, of different objects: one after the other,
+a thousand canaries' would be told many seconds late."""
 
 log = structlog.get_logger(__name__)
 
@@ -95,22 +99,34 @@ class EventRecorder:
         self.dropped = 0
         self._client = client
         self._component = component
-        self._queue: asyncio.Queue[_Occurrence] = asyncio.Queue(queued)
+        self._room = queued
+        self._queues: tuple[asyncio.Queue[_Occurrence], ...] = tuple(
+            asyncio.Queue() for _ in range(WRITERS)
+        )
         self._told: OrderedDict[tuple[object, ...], _Told] = OrderedDict()
         self._now = now
 
     def record(self, ref: ObjectRef, type: EventType, reason: str, message: str) -> None:
         """Have this told; returns at once."""
-        occurrence = _Occurrence(ref, type, reason, message, self._now())
-        try:
-            self._queue.put_nowait(occurrence)
-        except asyncio.QueueFull:
+        if self._waiting() >= self._room:
             self.dropped += 1
+            return
+        # An object has always the same writer, which keeps its events in their order.
+        queue = self._queues[hash((ref.kind, ref.namespace, ref.name)) % WRITERS]
+        queue.put_nowait(_Occurrence(ref, type, reason, message, self._now()))
+
+    def _waiting(self) -> int:
+        return sum(queue.qsize() for queue in self._queues)
 
     async def run(self) -> None:
-        """Write what is recorded, in its order, for ever."""
+        """Write what is recorded, each object's in its order, for ever."""
+        async with asyncio.TaskGroup() as writers:
+            for queue in self._queues:
+                writers.create_task(self._write_all(queue))
+
+    async def _write_all(self, queue: asyncio.Queue[_Occurrence]) -> None:
         while True:
-            occurrence = await self._queue.get()
+            occurrence = await queue.get()
             try:
                 await self._write(occurrence)
             except (ApiError, Unreachable) as error:
@@ -124,16 +140,17 @@ class EventRecorder:
                     error=str(error),
                 )
             finally:
-                self._queue.task_done()
+                queue.task_done()
 
     async def close(self, timeout: float = 5.0) -> None:
         """Let `run`, which must still be running, write what is left, for ``timeout`` seconds."""
         try:
             async with asyncio.timeout(timeout):
-                await self._queue.join()
+                for queue in self._queues:
+                    await queue.join()
         except TimeoutError:
-            self.dropped += self._queue.qsize()
-            log.warning("events left unwritten", count=self._queue.qsize())
+            self.dropped += self._waiting()
+            log.warning("events left unwritten", count=self._waiting())
 
     async def _write(self, occurrence: _Occurrence) -> None:
         told = self._told.get(occurrence.same)

@@ -13,7 +13,11 @@ from serinus.metrics.counting import Scope
 from serinus.metrics.prometheus import Prometheus
 
 MOMENT = 0.05
-"""Seconds that the first to ask waits for others."""
+"""Seconds that whoever asks waits for others."""
+
+MOMENTS = 10
+"""How often the wait begins anew because somebody came: a hundred canaries that are due at the
+same time come one after the other, as their hooks answer."""
 
 MOST = 200
 """Canaries in one question: a label's alternatives make a regular expression that Prometheus
@@ -47,8 +51,13 @@ class Batch:
         return await asyncio.shield(answer)
 
     async def _ask(self, subject: _Subject) -> None:
-        await asyncio.sleep(self._moment)
-        together = self._asked.pop(subject)
+        together = self._asked[subject]
+        for _ in range(MOMENTS):
+            came = len(together)
+            await asyncio.sleep(self._moment)
+            if len(together) == came:
+                break
+        del self._asked[subject]
         queries = list(together)
         for start in range(0, len(queries), MOST):
             some = queries[start : start + MOST]
