@@ -36,10 +36,13 @@ def verdict(board: Board, chronicle: Chronicle) -> list[str]:
 def show(console: Console, board: Board, chronicle: Chronicle) -> None:
     """Print the page."""
     sections: list[tuple[str, RenderableType]] = [
-        ("What was typed", _commands(chronicle)),
         ("Requests through http://podinfo.test:9898/", _requests(board)),
         ("What it took, in seconds", _times(chronicle)),
     ]
+    console.print(Text("\n What was typed", style="bold"))
+    for command in chronicle.commands:
+        # Unbroken, so that it can be copied.
+        console.print(Text(f"   {command}", style="grey70"), soft_wrap=True)
     console.print()
     for title, content in sections:
         console.print(Text(f" {title}", style="bold"))
@@ -54,12 +57,6 @@ def show(console: Console, board: Board, chronicle: Chronicle) -> None:
                 style=GOOD,
             )
         )
-
-
-def _commands(chronicle: Chronicle) -> RenderableType:
-    return Group(
-        *(Text(command, overflow="fold", style="grey70") for command in chronicle.commands)
-    )
 
 
 def _requests(board: Board) -> RenderableType:
