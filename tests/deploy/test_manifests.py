@@ -60,6 +60,8 @@ def container(folder: str) -> dict[str, Any]:
                 "ServiceAccount kong-mesh-system/flagger",
                 "ClusterRole flagger",
                 "ClusterRoleBinding flagger",
+                "Role kong-mesh-system/flagger",
+                "RoleBinding kong-mesh-system/flagger",
                 "Deployment kong-mesh-system/flagger",
             },
         ),
@@ -82,10 +84,14 @@ def test_the_custom_resources_are_the_generated_ones() -> None:
     assert by_name == {each["metadata"]["name"]: each for each in crd_documents()}
 
 
-def test_the_namespace_of_the_operator_is_one_line() -> None:
-    files = (ROOT / "deploy").rglob("*.yaml")
-    named = [file for file in files if "kong-mesh-system" in file.read_text()]
-    assert named == [ROOT / "deploy" / "kustomize" / "kuma" / "kustomization.yaml"]
+def test_the_namespace_of_the_operator_is_one_line_of_a_folder() -> None:
+    named = {
+        file.parent.name: [line for line in file.read_text().splitlines() if "kong-mesh" in line]
+        for file in (ROOT / "deploy").rglob("*.yaml")
+        if "kong-mesh-system" in file.read_text()
+    }
+    line = "namespace: kong-mesh-system"
+    assert named == {"kuma": [line], "replicated": [line]}
     (subject,) = one("kuma", "ClusterRoleBinding")["subjects"]
     assert subject == {
         "kind": "ServiceAccount",

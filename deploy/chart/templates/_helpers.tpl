@@ -1,0 +1,83 @@
+{{- define "serinus.name" -}}
+{{- .Values.fullnameOverride | trunc 63 | trimSuffix "-" -}}
+{{- end }}
+
+{{- define "serinus.account" -}}
+{{- .Values.serviceAccount.name | default (include "serinus.name" .) -}}
+{{- end }}
+
+{{/* What never changes in the life of a Deployment. */}}
+{{- define "serinus.selector" -}}
+app.kubernetes.io/name: {{ include "serinus.name" . }}
+{{- end }}
+
+{{- define "serinus.labels" -}}
+{{ include "serinus.selector" . }}
+app.kubernetes.io/part-of: serinus
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
+{{- end }}
+
+{{- define "serinus.replicated" -}}
+{{- if gt (int .Values.leaderElection.replicaCount) 1 }}true{{ end -}}
+{{- end }}
+
+{{/* Where the Lease is: an operator of one namespace has rights in that one only. */}}
+{{- define "serinus.leaseNamespace" -}}
+{{- .Values.namespace | default .Release.Namespace -}}
+{{- end }}
+
+{{- define "serinus.subjects" -}}
+- kind: ServiceAccount
+  name: {{ include "serinus.account" . }}
+  namespace: {{ .Release.Namespace }}
+{{- end }}
+
+{{/* docs/security.md says for each why. */}}
+{{- define "serinus.namespacedRules" -}}
+- apiGroups: [flagger.app]
+  resources: [canaries]
+  verbs: [list, watch]
+- apiGroups: [flagger.app]
+  resources: [canaries/status]
+  verbs: [patch]
+- apiGroups: [flagger.app]
+  resources: [canaries/finalizers]
+  verbs: [update]
+- apiGroups: [apps]
+  resources: [deployments]
+  verbs: [get, list, watch, create, patch]
+- apiGroups: [""]
+  resources: [services]
+  verbs: [list, watch, create, patch]
+- apiGroups: [autoscaling]
+  resources: [horizontalpodautoscalers]
+  verbs: [list, watch, create, patch]
+- apiGroups: [""]
+  resources: [events]
+  verbs: [create, patch]
+- apiGroups: [kuma.io]
+  resources: [meshservices]
+  verbs: [list, watch]
+- apiGroups: [kuma.io]
+  resources: [meshhttproutes]
+  verbs: [get, list, watch, create, patch, delete]
+{{- end }}
+
+{{- define "serinus.clusterRules" -}}
+- apiGroups: [kuma.io]
+  resources: [meshes]
+  verbs: [list, watch]
+- apiGroups: [kuma.io]
+  resources: [trafficroutes]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [apiextensions.k8s.io]
+  resources: [customresourcedefinitions]
+  resourceNames:
+    - meshes.kuma.io
+    - meshservices.kuma.io
+    - trafficroutes.kuma.io
+    - meshhttproutes.kuma.io
+  verbs: [get]
+{{- end }}
