@@ -137,7 +137,7 @@ def test_pods_have_grace_and_an_account(server: Any, namespace: str) -> None:
     assert going["metadata"]["deletionGracePeriodSeconds"] == 30
     assert server.request("GET", f"{path}/{name}").status == 200
     gone = server.request("DELETE", f"{path}/{name}?gracePeriodSeconds=0")
-    assert gone.json["status"] == "Success"
+    assert gone.json["metadata"]["deletionGracePeriodSeconds"] == 0
     assert server.request("GET", f"{path}/{name}").status == 404
 
 

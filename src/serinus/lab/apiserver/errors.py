@@ -20,7 +20,7 @@ class ApiError(Exception):
         self.code = code
         self.reason = reason
         self.message = message
-        self.details = dict(details) if details else None
+        self.details = dict(details) if details is not None else None
 
     def status(self) -> dict[str, Any]:
         status: dict[str, Any] = {
@@ -31,10 +31,14 @@ class ApiError(Exception):
             "message": self.message,
             "reason": self.reason,
         }
-        if self.details:
+        if self.details is not None:
             status["details"] = self.details
         status["code"] = self.code
         return status
+
+
+class NoSuchPath(Exception):
+    """A path that no part of the server knows: answered by 404 in plain text, not by a Status."""
 
 
 def qualified(group: str, plural: str) -> str:
@@ -91,6 +95,22 @@ def conflict(group: str, plural: str, name: str, why: str = MODIFIED) -> ApiErro
     )
 
 
+def precondition(group: str, kind: str, name: str, uid: bool, said: str, real: str) -> ApiError:
+    """A deletion was meant for another object, or for another state of it."""
+    what = "UID" if uid else "ResourceVersion"
+    changed = "deleted and then recreated" if uid else "modified"
+    why = (
+        f"the {what} in the precondition ({said}) does not match the {what} in record ({real}). "
+        f"The object might have been {changed}"
+    )
+    return conflict(group, kind, name, why)
+
+
+def invalid_options(kind: str, causes: Iterable[FieldError]) -> ApiError:
+    """What a request's query asks is not to be had."""
+    return invalid("meta.k8s.io", kind, "", causes)
+
+
 def apply_conflict(message: str, causes: list[dict[str, str]]) -> ApiError:
     """Another field manager owns what a server-side apply would change."""
     return ApiError(HTTPStatus.CONFLICT, "Conflict", message, {"causes": causes})
@@ -136,12 +156,12 @@ def bad_request(message: str) -> ApiError:
     return ApiError(HTTPStatus.BAD_REQUEST, "BadRequest", message)
 
 
-def method_not_allowed(group: str, plural: str) -> ApiError:
+def method_not_allowed() -> ApiError:
     return ApiError(
         HTTPStatus.METHOD_NOT_ALLOWED,
         "MethodNotAllowed",
         "the server does not allow this method on the requested resource",
-        _details(group, plural) if plural else None,
+        {},
     )
 
 

@@ -89,10 +89,10 @@ async def logs(api: Api, call: Call, kind: Kind) -> web.StreamResponse:
     return await _stream(api, call, _address(api, pod) + path, _query(call))
 
 
-async def node(api: Api, call: Call, kind: Kind) -> web.StreamResponse:
+async def node(api: Api, call: Call, _kind: Kind) -> web.StreamResponse:
     """GET nodes/proxy: a page of the kubelet."""
     if call.info.verb != "get":
-        raise errors.method_not_allowed(kind.group, kind.plural)
+        raise errors.method_not_allowed()
     url = f"{api.kubelet.url(call.info.name)}/{call.info.rest}"
     return await _stream(api, call, url, MultiDict(call.http.query))
 

@@ -1,14 +1,15 @@
 """What a request asks: path and query taken apart, as Kubernetes' RequestInfo."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
-from multidict import MultiMapping
+from aiohttp.web import BaseRequest
 
 from serinus.lab.apiserver import errors
+from serinus.lab.apiserver.schema import field_errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,28 +87,33 @@ class WriteOptions:
     force: bool = False
 
 
-def write_options(query: MultiMapping[str], user_agent: str) -> WriteOptions:
-    """The field manager defaults to the client's name, as in Kubernetes."""
+_VALIDATIONS: Final = ("", "Ignore", "Strict", "Warn")
+
+MANAGER_LIMIT: Final = 128
+"""How many bytes the name of a field manager may have."""
+
+
+def write_options(request: BaseRequest, kind: str) -> WriteOptions:
+    """The field manager defaults to the client's name, as in Kubernetes. ``kind`` is that of the
+    options: CreateOptions, UpdateOptions, PatchOptions."""
+    query = request.query
+    user_agent = request.headers.get("User-Agent", "")
     validation = query.get("fieldValidation") or "Warn"
+    wrong = []
     if validation not in {"Strict", "Warn", "Ignore"}:
-        raise errors.bad_request(
-            f'fieldValidation: Unsupported value: "{validation}": supported values: '
-            '"Ignore", "Strict", "Warn"'
-        )
+        wrong.append(field_errors.not_supported("fieldValidation", validation, _VALIDATIONS))
+    if any(value != "All" for value in query.getall("dryRun", [])):
+        wrong.append(field_errors.not_supported("dryRun", query.getall("dryRun"), ("All",)))
+    if len(query.get("fieldManager", "").encode()) > MANAGER_LIMIT:
+        wrong.append(field_errors.too_long("fieldManager", MANAGER_LIMIT))
+    if wrong:
+        raise errors.invalid_options(kind, wrong)
     return WriteOptions(
-        dry_run=_dry_run(query.getall("dryRun", [])),
+        dry_run="dryRun" in query,
         field_manager=query.get("fieldManager") or user_agent.partition("/")[0] or "unknown",
         field_validation=validation,  # type: ignore[arg-type]
         force=query.get("force") in {"true", "1"},
     )
-
-
-def _dry_run(values: list[str]) -> bool:
-    if any(value != "All" for value in values):
-        raise errors.bad_request(
-            f'dryRun: Unsupported value: "{values[0]}": supported values: "All"'
-        )
-    return bool(values)
 
 
 class Preconditions(msgspec.Struct, rename="camel"):
@@ -133,7 +139,7 @@ class DeleteOptions(msgspec.Struct, rename="camel"):
 
     @property
     def is_dry_run(self) -> bool:
-        return _dry_run(self.dry_run)
+        return bool(self.dry_run)
 
 
 def delete_options(body: Mapping[str, Any] | None, query: Mapping[str, str]) -> DeleteOptions:
@@ -150,9 +156,21 @@ def delete_options(body: Mapping[str, Any] | None, query: Mapping[str, str]) -> 
         options = msgspec.convert(raw, DeleteOptions, strict=False)
     except msgspec.ValidationError as error:
         raise errors.bad_request(f"DeleteOptions: {error}") from error
-    if options.policy() not in {None, "Foreground", "Background", "Orphan"}:
-        raise errors.bad_request(
-            f'propagationPolicy: Unsupported value: "{options.policy()}": supported values: '
-            '"Foreground", "Background", "Orphan"'
-        )
+    wrong = list(_objections(options))
+    if wrong:
+        raise errors.invalid_options("DeleteOptions", wrong)
     return options
+
+
+def _objections(options: DeleteOptions) -> Iterator[field_errors.FieldError]:
+    policy = options.propagation_policy
+    if policy is not None and options.orphan_dependents is not None:
+        yield field_errors.invalid(
+            *("propagationPolicy", policy),
+            "orphanDependents and deletionPropagation cannot be both set",
+        )
+    elif options.policy() not in {None, "Foreground", "Background", "Orphan"}:
+        known = ("Foreground", "Background", "Orphan", "nil")
+        yield field_errors.not_supported("propagationPolicy", policy, known)
+    if any(value != "All" for value in options.dry_run):
+        yield field_errors.not_supported("dryRun", options.dry_run, ("All",))

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from serinus.lab.apiserver import errors
+from serinus.lab.apiserver.schema import field_errors
+from serinus.lab.apiserver.schema.names import label_value, qualified_name
 
 Labels = Mapping[str, str]
 LabelTest = Callable[[Labels], bool]
@@ -60,6 +62,7 @@ def parse_labels(text: str) -> list[Requirement]:
                 "'!key', 'key=value', 'key!=value' or 'key in (a, b)'"
             )
         position = found.end()
+        _check_form(found["absent"] or found["key"], _values(found))
         if absent := found["absent"]:
             clauses.append(Requirement(absent, "!exists"))
         elif operator := found["set"]:
@@ -68,7 +71,7 @@ def parse_labels(text: str) -> list[Requirement]:
         elif operator := found["operator"]:
             if operator in "><" and not found["value"].lstrip("-").isdigit():
                 raise errors.bad_request(
-                    f'unable to parse requirement: values: Invalid value: "{found["value"]}": '
+                    f'unable to parse requirement: values[0]: Invalid value: "{found["value"]}": '
                     "for 'Gt', 'Lt' operators, the value must be an integer"
                 )
             operator = "=" if operator == "==" else operator
@@ -76,6 +79,23 @@ def parse_labels(text: str) -> list[Requirement]:
         else:
             clauses.append(Requirement(found["key"], "exists"))
     return clauses
+
+
+def _values(found: re.Match[str]) -> list[str]:
+    if found["set"]:
+        return [value.strip() for value in found["values"].split(",")]
+    return [found["value"]] if found["operator"] in ("=", "==", "!=") else []
+
+
+def _check_form(key: str, values: list[str]) -> None:
+    """A key or a value that no object can have is a mistake."""
+    for message in qualified_name(key):
+        wrong = field_errors.invalid("<nil>", key, message)
+        raise errors.bad_request(f"unable to parse requirement: {wrong}")
+    for index, value in enumerate(values):
+        for message in label_value(value):
+            wrong = field_errors.invalid(f"values[{index}][{key}]", value, message)
+            raise errors.bad_request(f"unable to parse requirement: {wrong}")
 
 
 def label_test(clauses: Iterable[Requirement]) -> LabelTest:
@@ -166,10 +186,19 @@ def _field(obj: Mapping[str, Any], path: str) -> str:
     return str(value)
 
 
-def parse_fields(text: str, group: str, plural: str, more: Iterable[str] = ()) -> list[FieldClause]:
+def _unknown_field(path: str, resource: tuple[str, str], *, custom: bool) -> str:
+    if custom or resource in _FIELDS:
+        return f"field label not supported: {path}"
+    return f'"{path}" is not a known field selector: only "metadata.name", "metadata.namespace"'
+
+
+def parse_fields(
+    text: str, group: str, plural: str, more: Iterable[str] = (), *, custom: bool = False
+) -> list[FieldClause]:
     """The clauses of ``metadata.name=a,status.phase!=Running``.
 
-    ``more`` are a CRD's selectable fields. A field that the resource does not offer is 400.
+    ``more`` are the selectable fields of a ``custom`` resource. A field that the resource does not
+    offer is 400.
     """
     allowed = {"metadata.name", "metadata.namespace", *more}
     allowed |= _FIELDS.get((group, plural), frozenset())
@@ -180,13 +209,9 @@ def parse_fields(text: str, group: str, plural: str, more: Iterable[str] = ()) -
     for part in filter(None, (part.strip() for part in text.split(","))):
         found = re.fullmatch(r"([^=!]+?)\s*(==|!=|=)\s*(.*)", part)
         if found is None:
-            raise errors.bad_request(
-                f"invalid selector: '{text}'; can't understand '{part}': write path=value"
-            )
+            raise errors.bad_request(f"invalid selector: '{text}'; can't understand '{part}'")
         path, operator, value = found.groups()
         if path not in allowed:
-            raise errors.bad_request(
-                f"field label not supported: {path}; {plural} offer {', '.join(sorted(allowed))}"
-            )
+            raise errors.bad_request(_unknown_field(path, (group, plural), custom=custom))
         clauses.append(FieldClause(path, value.replace("\\,", ","), operator != "!="))
     return clauses

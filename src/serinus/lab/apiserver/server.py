@@ -63,6 +63,8 @@ _PARTS: dict[tuple[str, str], Handler] = {
 
 
 def _handler(kind: Kind, info: RequestInfo) -> Handler | None:
+    if info.verb in {"update", "patch"} and not info.name:
+        return None
     if not info.subresource:
         if (kind.group, kind.plural) == ("", "bindings"):
             return pods.bind
@@ -109,6 +111,8 @@ class Server:
             if error.code == 401:
                 response.headers["WWW-Authenticate"] = 'Bearer realm="serinus-lab"'
             return response
+        except errors.NoSuchPath:
+            return web.Response(status=404, text="404 page not found\n")
         except (ConnectionError, web.HTTPException):
             raise
         except Exception as error:
@@ -124,13 +128,15 @@ class Server:
         api.authorizer.check(call.user, Attributes.of(info))
         if not info.is_resource:
             if info.verb not in {"get", "head"}:
-                raise errors.method_not_allowed("", "")
+                raise errors.method_not_allowed()
             if info.path.rstrip("/") == swagger.PATH:
                 return _swagger(call)
             return call.plain(self._document(info.path))
         if reviews.is_review(info.group, info.resource):
             return await reviews.answer(api, call)
         kind = api.registry.by_resource(info.group, info.version, info.resource)
+        if kind is None and not api.registry.serves(info.group, info.version):
+            raise errors.NoSuchPath
         if kind is None or (kind.namespaced is False and info.namespace and not _is_own(info)):
             raise errors.no_such_path()
         if kind.namespaced and not info.namespace and (info.name or info.verb == "create"):
@@ -139,7 +145,7 @@ class Server:
         if handler is None:
             if info.subresource and kind.subresource(info.subresource) is None:
                 raise errors.no_such_path()
-            raise errors.method_not_allowed(kind.group, kind.plural)
+            raise errors.method_not_allowed()
         return await handler(api, call, kind)
 
     def _document(self, path: str) -> Obj:
@@ -165,7 +171,7 @@ class Server:
                 document = openapi.document(api.registry, "/".join(rest))
                 if document is not None:
                     return document
-        raise errors.no_such_path()
+        raise errors.NoSuchPath
 
     def _user(self, request: web.BaseRequest) -> User:
         """The caller, or whom the caller may act as (Impersonate headers)."""

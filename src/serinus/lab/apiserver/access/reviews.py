@@ -90,7 +90,7 @@ def is_review(group: str, plural: str) -> bool:
 async def answer(api: Api, call: Call) -> web.StreamResponse:
     """POST of a review: the same object with its status."""
     if call.info.verb != "create":
-        raise errors.method_not_allowed(call.info.group, call.info.resource)
+        raise errors.method_not_allowed()
     review, _ = await body.read(call)
     review.setdefault("metadata", {})
     review["status"] = _ANSWERS[call.info.group, call.info.resource](api, call, review)

@@ -33,7 +33,7 @@ from serinus.lab.apiserver.patch.managers import (
     without_managed_fields,
     write_managers,
 )
-from serinus.lab.apiserver.patch.ordering import in_order
+from serinus.lab.apiserver.patch.presence import filled
 from serinus.lab.apiserver.schema.prune import child_schema
 from serinus.lab.apiserver.schema.schema import Schema
 
@@ -143,10 +143,10 @@ def track_update(
     managers = _given_managers(before, after)
     difference = compare(
         schema,
-        without_managed_fields(before) if before else {},
-        without_managed_fields(after),
+        filled(schema, without_managed_fields(before) if before else {}),
+        filled(schema, without_managed_fields(after)),
     )
-    taken = _ownable(schema, difference.added) | difference.modified
+    taken = difference.added | difference.modified
     writer = Manager(manager, UPDATE, api_version, subresource)
     result: Managers = {}
     for other, owned in managers.items():
@@ -170,24 +170,6 @@ def _given_managers(before: Mapping[str, Any] | None, after: Mapping[str, Any]) 
         return read_managers(after) or read_managers(before)
     except PatchError:
         return read_managers(before)
-
-
-def _ownable(schema: Schema, fields: FieldSet) -> FieldSet:
-    """Without the nodes that only hold others: a struct of a built-in type is never absent."""
-    holders = {path[:-1] for path in fields} | {("f:status",)}
-    return frozenset(
-        path for path in fields if path not in holders or not _is_builtin_struct(schema, path)
-    )
-
-
-def _is_builtin_struct(schema: Schema, path: tuple[str, ...]) -> bool:
-    node: Schema | None = schema
-    for element in path:
-        if node is None:
-            return False
-        node = node.child(element[2:]) if element.startswith("f:") else node.items
-    by_name = not path or path[-1].startswith("f:")
-    return node is not None and by_name and bool(node.name and node.properties) and not node.atomic
 
 
 def _known_managers(schema: Schema, live: Mapping[str, Any] | None, api_version: str) -> Managers:
@@ -217,7 +199,24 @@ def _merge(schema: Schema | None, live: Any, applied: Any) -> Any:
         element = identity(item)
         old = items.get(element)
         items[element] = item if old is None else _merge(schema.items, old, item)
-    return in_order([*items.values()], [*map(identity, applied)], [*map(identity, live)], identity)
+    wanted = [*map(identity, applied)]
+    return [items[element] for element in _interleaved([*map(identity, live)], wanted)]
+
+
+def _interleaved(live: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    """The items of both: those of ``wanted`` in that order, and the others of ``live`` ahead of
+    the item that they have stood ahead of."""
+    named = set(wanted)
+    order: list[str] = []
+    rest = list(live)
+    for element in wanted:
+        while rest and (rest[0] not in named or rest[0] in order):
+            if rest[0] not in named:
+                order.append(rest[0])
+            rest.pop(0)
+        if element not in order:
+            order.append(element)
+    return [*order, *(element for element in rest if element not in named)]
 
 
 def _without(schema: Schema | None, value: Any, gone: set[Path]) -> Any:

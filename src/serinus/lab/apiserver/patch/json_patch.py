@@ -1,12 +1,15 @@
-"""JSON patch (RFC 6902), with failures in the API server's words."""
+"""JSON patch (RFC 6902), as forgiving and as terse as the API server is."""
 
 import copy
 from typing import Any
 
 import jsonpatch
-from jsonpointer import JsonPointerException
+from jsonpointer import JsonPointer, JsonPointerException
 
 from serinus.lab.apiserver.patch.errors import PatchError
+
+REFUSED = "the server rejected our request due to an error in our request"
+"""All that a real API server says of an operation that does not fit."""
 
 MAX_OPERATIONS = 10_000
 """As many as a real API server accepts."""
@@ -19,7 +22,10 @@ def json_patch(target: Any, operations: Any) -> Any:
     operation does not fit the object or a ``test`` fails.
     """
     if not isinstance(operations, list):
-        raise PatchError("error decoding patch: a JSON patch must be an array of operations")
+        raise PatchError(
+            "error decoding patch: json: cannot unmarshal object into Go value of type"
+            " []handlers.jsonPatchOp"
+        )
     if len(operations) > MAX_OPERATIONS:
         raise PatchError(
             f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS},"
@@ -36,22 +42,18 @@ def _apply(target: Any, operation: Any) -> Any:
     if not isinstance(operation, dict):
         raise PatchError("error decoding patch: an operation must be an object")
     name, path = operation.get("op"), operation.get("path")
+    if name == "replace" and _may_be_added(target, path):
+        operation = {**operation, "op": "add"}
     try:
         return jsonpatch.JsonPatch([operation]).apply(target, in_place=True)
-    except jsonpatch.JsonPatchTestFailed as error:
-        raise PatchError(f"testing path {path} failed: test failed", code=422) from error
-    except (jsonpatch.JsonPatchConflict, JsonPointerException) as error:
-        if name in ("move", "copy"):
-            words = f'{name} operation does not apply: doc is missing from path: "{path}"'
-        elif name == "test":
-            words = f"testing path {path} failed"
-        elif name == "replace":
-            words = f"replace operation does not apply: doc is missing key: {path}"
-        elif name == "remove" and isinstance(error, jsonpatch.JsonPatchConflict):
-            key = str(path).rsplit("/", 1)[-1]
-            words = f"error in remove for path: '{path}': Unable to remove nonexistent key: {key}"
-        else:
-            words = f'{name} operation does not apply: doc is missing path: "{path}"'
-        raise PatchError(f"{words}: missing value", code=422) from error
-    except (jsonpatch.InvalidJsonPatch, TypeError) as error:
-        raise PatchError(f"Unexpected kind: {name}: {error}", code=422) from error
+    except (jsonpatch.JsonPatchException, JsonPointerException, TypeError) as error:
+        raise PatchError(REFUSED, code=422) from error
+
+
+def _may_be_added(target: Any, path: Any) -> bool:
+    """The real server's library replaces a field of an object even where there is none."""
+    try:
+        holder, key = JsonPointer(path).to_last(target)
+    except (JsonPointerException, TypeError):
+        return False
+    return isinstance(holder, dict) and key is not None

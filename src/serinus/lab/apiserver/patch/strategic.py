@@ -49,12 +49,26 @@ def _merge_object(
         elif not key.startswith("$"):
             child = schema.child(key) if schema else None
             merged[key] = _merge_value(key, child, merged.get(key), value)
-    for key, order in patch.items():
+    for key, order in _orders(schema, patch).items():
         name = key.removeprefix(_ORDER)
-        if name != key and isinstance(merged.get(name), list):
+        if isinstance(merged.get(name), list):
             child = schema.child(name) if schema else None
             merged[name] = _in_order(name, child, live.get(name) or [], merged[name], order)
     return merged
+
+
+def _orders(schema: Schema | None, patch: dict[str, Any]) -> dict[str, Any]:
+    """By field, the order that its items shall have; without one, that of the patch."""
+    orders = {key: order for key, order in patch.items() if key.startswith(_ORDER)}
+    for key, value in patch.items():
+        child = schema.child(key) if schema else None
+        if child is None or "merge" not in child.patch_strategy or not isinstance(value, list):
+            continue
+        kept = [item for item in value if not isinstance(item, dict) or _PATCH not in item]
+        replaces = any(isinstance(item, dict) and item.get(_PATCH) == "replace" for item in value)
+        if not replaces:
+            orders.setdefault(_ORDER + key, kept)
+    return orders
 
 
 def _delete_values(merged: dict[str, Any], patch: dict[str, Any]) -> None:

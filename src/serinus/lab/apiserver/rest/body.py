@@ -9,7 +9,7 @@ from serinus.lab.apiserver import errors
 from serinus.lab.apiserver.representation import Obj
 from serinus.lab.apiserver.requests import FieldValidation
 from serinus.lab.apiserver.rest.call import Call
-from serinus.lab.apiserver.schema import protobuf
+from serinus.lab.apiserver.schema import field_errors, protobuf
 from serinus.lab.apiserver.schema.prune import (
     decode_json_strict,
     prune,
@@ -97,7 +97,11 @@ def check_kind(kind: Kind, obj: Obj) -> None:
     if said[1] == kind.kind and said[0] == kind.api_version:
         return
     group, _, version = said[0].rpartition("/")
-    if said[1] == kind.kind and group == kind.group:
+    if kind.is_custom and said[1] != kind.kind and said[0] == kind.api_version:
+        name = str((obj.get("metadata") or {}).get("name", ""))
+        wrong = field_errors.invalid("kind", said[1], f"must be {kind.kind}")
+        raise errors.invalid(kind.group, said[1], name, [wrong])
+    if said[1] == kind.kind and (group == kind.group or kind.is_custom):
         raise errors.bad_request(
             f"the API version in the data ({said[0]}) does not match the expected API version "
             f"({kind.api_version})"

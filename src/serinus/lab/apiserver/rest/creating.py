@@ -21,7 +21,7 @@ async def create(api: Api, call: Call, kind: Kind) -> web.StreamResponse:
     """POST on a collection."""
     obj, duplicates = await body.read(call)
     body.check_kind(kind, obj)
-    options = write_options(call.http.query, call.http.headers.get("User-Agent", ""))
+    options = write_options(call.http, "CreateOptions")
     obj = body.clean(call, kind, obj, duplicates, options.field_validation)
     made = await create_object(api, call, Target(kind, call.info.namespace, ""), obj, options)
     if isinstance(made, Entry):

@@ -28,6 +28,8 @@ async def delete(api: Api, call: Call, kind: Kind) -> web.StreamResponse:
     made = await delete_object(api, call, target, options)
     if isinstance(made, Entry):
         return call.entry(kind, made)
+    if (kind.group, kind.plural) == ("", "pods"):
+        return call.object(kind, made)
     return call.plain(_success(kind, made))
 
 
@@ -89,10 +91,8 @@ def _check_preconditions(target: Target, live: Obj, options: DeleteOptions) -> N
         ("ResourceVersion", wanted.resource_version, metadata["resourceVersion"]),
     ):
         if said and said != real:
-            raise errors.conflict(
-                *(kind.group, kind.plural, target.name),
-                f"Precondition failed: {label} in precondition: {said}, "
-                f"{label} in object meta: {real}",
+            raise errors.precondition(
+                *(kind.group, kind.kind, target.name), label == "UID", said, real
             )
 
 
@@ -103,6 +103,8 @@ def _delete(api: Api, kind: Kind, entry: Entry, live: Obj, options: DeleteOption
     begun = "deletionTimestamp" in metadata
     _set_policy(live, options.policy())
     if not grace and not _is_held(live):
+        if (kind.group, kind.plural) == ("", "pods"):
+            lifecycle.mark_deleted(live, grace)
         api.store.remove(where, writing.stored(kind, live))
         strategy.removed(api, kind, live)
         return live

@@ -32,9 +32,12 @@ APPLY: Final = "application/apply-patch+yaml"
 
 async def patch(api: Api, call: Call, kind: Kind) -> web.StreamResponse:
     """PATCH of an object or of its status."""
-    options = write_options(call.http.query, call.http.headers.get("User-Agent", ""))
+    options = write_options(call.http, "PatchOptions")
     target = Target(kind, call.info.namespace, call.info.name, call.info.subresource)
     media, raw, duplicates = await read_patch(call, kind)
+    if "force" in call.http.query and media != APPLY:
+        wrong = field_errors.forbidden("force", "may not be specified for non-apply patch")
+        raise errors.invalid_options("PatchOptions", [wrong])
     if media == APPLY:
         return await _apply(api, call, target, raw, options)
 

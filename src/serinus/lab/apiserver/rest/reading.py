@@ -3,6 +3,7 @@
 import base64
 import random
 from collections.abc import Callable
+from typing import Final
 
 import msgspec
 from aiohttp import web
@@ -39,7 +40,9 @@ def selection(call: Call, kind: Kind) -> Callable[[Entry], bool]:
         field["jsonPath"].lstrip(".")
         for field in (kind.crd_version or {}).get("selectableFields") or ()
     ]
-    fields = selectors.parse_fields(query.get("fieldSelector", ""), kind.group, kind.plural, more)
+    fields = selectors.parse_fields(
+        query.get("fieldSelector", ""), kind.group, kind.plural, more, custom=kind.is_custom
+    )
     if call.info.name:
         fields.append(selectors.FieldClause("metadata.name", call.info.name, equal=True))
     cheap = {"metadata.name": "name", "metadata.namespace": "namespace"}
@@ -81,18 +84,71 @@ def _parse_continue(token: str) -> _Continue:
 def _integer(call: Call, name: str) -> int:
     text = call.http.query.get(name) or "0"
     if not text.isdigit():
-        raise errors.bad_request(f'{name}: Invalid value: "{text}": must be a whole number')
+        raise errors.bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax')
     return int(text)
+
+
+_TOO_LARGE: Final = {
+    "reason": "ResourceVersionTooLarge",
+    "message": "Too large resource version",
+}
+
+
+def _check_list_options(call: Call) -> None:
+    query = call.http.query
+    version, match = query.get("resourceVersion", ""), query.get("resourceVersionMatch", "")
+    if version and not version.isdigit():
+        wrong = field_errors.invalid(
+            *("resourceVersion", version), f'strconv.ParseUint: parsing "{version}": invalid syntax'
+        )
+        raise errors.bad_request(f"invalid resource version: {wrong}")
+    field = "resourceVersionMatch"
+    objections = []
+    if query.get("sendInitialEvents"):
+        objections.append(
+            field_errors.forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list")
+        )
+    if match and not version:
+        why = f"{field} is forbidden unless resourceVersion is provided"
+        objections.append(field_errors.forbidden(field, why))
+    if match and query.get("continue"):
+        why = f"{field} is forbidden when continue is provided"
+        objections.append(field_errors.forbidden(field, why))
+    if match not in ("", "Exact", "NotOlderThan"):
+        known = ("Exact", "NotOlderThan", "")
+        objections.append(field_errors.not_supported(field, match, known))
+    if match == "Exact" and version == "0":
+        why = f'{field} "exact" is forbidden for resourceVersion "0"'
+        objections.append(field_errors.forbidden(field, why))
+    if objections:
+        raise errors.invalid_options("ListOptions", objections)
+
+
+def _check_watch_options(call: Call) -> None:
+    query = call.http.query
+    match, field = query.get("resourceVersionMatch", ""), "resourceVersionMatch"
+    objections = []
+    if "sendInitialEvents" in query:
+        if match != "NotOlderThan":
+            why = f"sendInitialEvents requires setting {field} to NotOlderThan"
+            objections.append(field_errors.forbidden(field, why))
+        if match not in ("", "NotOlderThan"):
+            objections.append(field_errors.not_supported(field, match, ("NotOlderThan",)))
+    elif match:
+        why = f"{field} is forbidden for watch unless sendInitialEvents is provided"
+        objections.append(field_errors.forbidden(field, why))
+    if objections:
+        raise errors.invalid_options("ListOptions", objections)
 
 
 async def list_(api: Api, call: Call, kind: Kind) -> web.StreamResponse:
     """GET of a collection, in chunks of ``limit``."""
     matches = selection(call, kind)
     wanted = call.http.query.get("resourceVersion", "")
-    if wanted.isdigit() and int(wanted) > api.store.version:
-        raise ApiError(
-            504, "Timeout", f"Too large resource version: {wanted}, current: {api.store.version}"
-        )
+    _check_list_options(call)
+    if wanted and int(wanted) > api.store.version:
+        why = f"Timeout: Too large resource version: {wanted}, current: {api.store.version}"
+        raise ApiError(504, "Timeout", why, {"causes": [_TOO_LARGE], "retryAfterSeconds": 1})
     namespace = call.info.namespace if kind.namespaced else ""
     entries = api.store.list(resource(kind), namespace)
     version = api.store.version
@@ -120,13 +176,8 @@ async def list_(api: Api, call: Call, kind: Kind) -> web.StreamResponse:
 
 def _watch_options(call: Call) -> watch.WatchOptions:
     query = call.http.query
+    _check_watch_options(call)
     initial = query.get("sendInitialEvents")
-    if initial == "true" and query.get("resourceVersionMatch") != "NotOlderThan":
-        wrong = field_errors.forbidden(
-            "resourceVersionMatch",
-            "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
-        )
-        raise errors.invalid("meta.k8s.io", "ListOptions", "", [wrong])
     version = query.get("resourceVersion") or "0"
     if not version.isdigit():
         raise errors.bad_request(f'resourceVersion: Invalid value: "{version}": must be a number')

@@ -1,7 +1,7 @@
 """The scale subresource: the number of replicas, the same way for every workload."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -79,11 +79,14 @@ def scale_of(kind: Kind, obj: Obj) -> Obj:
     }
 
 
+_OPTIONS: Final = {"update": "UpdateOptions", "patch": "PatchOptions"}
+
+
 async def handle(api: Api, call: Call, kind: Kind) -> web.StreamResponse:
     """GET, PUT and PATCH of ``/scale``."""
     if call.info.verb == "get":
         return call.plain(scale_of(kind, decode(kind, reading.find(api, call, kind))))
-    options = write_options(call.http.query, call.http.headers.get("User-Agent", ""))
+    options = write_options(call.http, _OPTIONS[call.info.verb])
     if call.info.verb == "update":
         wanted, _ = await body.read(call)
         media = ""

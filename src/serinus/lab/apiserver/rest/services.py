@@ -43,6 +43,20 @@ def keep_address(live: Obj, new: Obj) -> None:
             spec[name] = before[name]
 
 
+def drop_ports(live: Obj, new: Obj) -> None:
+    """A Service that needs no ports of the node any more loses those that it had been given."""
+    was, spec = live.get("spec") or {}, new.get("spec") or {}
+    by_node = ("NodePort", "LoadBalancer")
+    if was.get("type") not in by_node or spec.get("type", "ClusterIP") in by_node:
+        return
+    before, ports = was.get("ports") or [], spec.get("ports") or []
+    if [port.get("nodePort") for port in before] == [port.get("nodePort") for port in ports]:
+        for port in ports:
+            port.pop("nodePort", None)
+    if spec.get("externalTrafficPolicy") == was.get("externalTrafficPolicy"):
+        spec.pop("externalTrafficPolicy", None)
+
+
 def _allocate_address(store: Store, service: Obj, live: dict[str, Any]) -> None:
     spec = service["spec"]
     kept = live.get("clusterIP")
@@ -62,8 +76,7 @@ def _allocate_address(store: Store, service: Obj, live: dict[str, Any]) -> None:
             why = (
                 "provided IP is already allocated"
                 if asked in used
-                else f"the provided IP ({asked}) is not in the valid range. "
-                f"The range of valid IPs is {SERVICE_NETWORK}"
+                else "the provided network does not match the current range"
             )
             wrong = field_errors.invalid(
                 "spec.clusterIPs", [asked], f"failed to allocate IP {asked}: {why}"

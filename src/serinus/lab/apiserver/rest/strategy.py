@@ -50,6 +50,7 @@ def prepare_update(kind: Kind, live: Obj, new: Obj) -> None:
             take_string_data(new)
         case "", "services":
             services.keep_address(live, new)
+            services.drop_ports(live, new)
 
 
 def keep(live: Obj, new: Obj, name: str) -> None:

@@ -26,14 +26,14 @@ async def update(api: Api, call: Call, kind: Kind) -> web.StreamResponse:
     """PUT of an object or of its status."""
     new, duplicates = await body.read(call)
     body.check_kind(kind, new)
-    options = write_options(call.http.query, call.http.headers.get("User-Agent", ""))
+    options = write_options(call.http, "UpdateOptions")
     new = body.clean(call, kind, new, duplicates, options.field_validation)
     target = Target(kind, call.info.namespace, call.info.name, call.info.subresource)
     if kind.is_custom and not (new.get("metadata") or {}).get("resourceVersion"):
         wrong = field_errors.invalid(
             "metadata.resourceVersion", 0, "must be specified for an update"
         )
-        raise errors.invalid(kind.group, kind.kind, target.name, [wrong])
+        raise errors.invalid(kind.group, kind.plural, target.name, [wrong])
     made = await update_object(api, call, target, lambda _: lifecycle.duplicate(new), options)
     return answer(call, kind, made)
 
@@ -123,6 +123,7 @@ def _write(api: Api, kind: Kind, live: Obj, new: Obj) -> Entry | Obj:
     if lifecycle.is_gone(kind, new):
         api.store.remove(where, writing.stored(kind, new))
         strategy.removed(api, kind, new)
+        new["metadata"]["resourceVersion"] = live["metadata"]["resourceVersion"]
         return new
     if (kind.group, kind.plural) == crds.RESOURCE:
         crds.accept(api, new, live)

@@ -47,8 +47,8 @@ def check_metadata(target: Target, obj: Obj) -> None:
         said = metadata.get("namespace") or target.namespace
         if said != target.namespace:
             raise errors.bad_request(
-                f"the namespace of the provided object does not match the namespace sent on the "
-                f"request: {said} instead of {target.namespace}"
+                "the namespace of the provided object does not match the namespace sent on the "
+                "request"
             )
         metadata["namespace"] = target.namespace
     else:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from serinus.lab.apiserver.schema import workload_defaults as workload
 from serinus.lab.apiserver.schema.prune import child_schema
+from serinus.lab.apiserver.schema.quantity import QUANTITY, canonical
 from serinus.lab.apiserver.schema.registry import Kind
 from serinus.lab.apiserver.schema.schema import UNSET, Schema
 
@@ -54,8 +55,6 @@ def _service(spec: Object) -> None:
     kind = spec.get("type")
     if kind != "ExternalName":
         spec.setdefault("internalTrafficPolicy", "Cluster")
-        spec.setdefault("ipFamilies", ["IPv4"])
-        spec.setdefault("ipFamilyPolicy", "SingleStack")
         if spec.get("clusterIP"):
             spec.setdefault("clusterIPs", [spec["clusterIP"]])
     if kind in ("NodePort", "LoadBalancer"):
@@ -129,7 +128,8 @@ def _short(name: str) -> str:
 
 
 def apply_defaults(kind: Kind, obj: Object) -> None:
-    """Fills ``obj`` in place. What is of the wrong type is left for validation to find."""
+    """Fills ``obj`` in place, and writes quantities in their canonical form. What is of the wrong
+    type is left for validation to find."""
     _apply(kind.schema, obj)
 
 
@@ -153,10 +153,18 @@ def _apply(schema: Schema, value: Any) -> None:
             value[key] = copy.deepcopy(child.default)
     if short in RULES:
         RULES[short](value)
-    for key, part in value.items():
+    for key in value:
         below = child_schema(schema, key)
-        if below is not None and isinstance(part, dict | list):
-            _apply(below, part)
+        if below is not None:
+            value[key] = _applied(below, value[key])
+
+
+def _applied(schema: Schema, value: Any) -> Any:
+    if schema.name == QUANTITY:
+        return canonical(value)
+    if isinstance(value, dict | list):
+        _apply(schema, value)
+    return value
 
 
 def _is_absent(value: Object, key: str, default: Any) -> bool:

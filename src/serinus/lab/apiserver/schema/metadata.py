@@ -13,7 +13,7 @@ ANNOTATIONS_LIMIT: Final = 256 * 1024
 
 _NAME_CHECKS: Final[Mapping[tuple[str, str], names.Check]] = {
     ("", "Namespace"): names.dns_label,
-    ("", "Service"): names.dns_1035_label,
+    ("", "Service"): names.dns_label,
     **{
         ("rbac.authorization.k8s.io", kind): names.path_segment
         for kind in ("Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding")

@@ -112,6 +112,9 @@ class Registry:
     def by_resource(self, group: str, version: str, plural: str) -> Kind | None:
         return self._by_resource.get((group, version, plural))
 
+    def serves(self, group: str, version: str) -> bool:
+        return any((kind.group, kind.version) == (group, version) for kind in self)
+
     def by_kind(self, group: str, version: str, kind: str) -> Kind | None:
         return self._kinds.get((group, version, kind))
 

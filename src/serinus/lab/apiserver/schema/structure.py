@@ -15,10 +15,9 @@ from typing import Any, Final
 from serinus.lab.apiserver.schema import field_errors as error
 from serinus.lab.apiserver.schema.field_errors import FieldError
 from serinus.lab.apiserver.schema.prune import child_schema
-from serinus.lab.apiserver.schema.quantity import MUST_MATCH, parse_quantity
+from serinus.lab.apiserver.schema.quantity import MUST_MATCH, QUANTITY, parse_quantity
 from serinus.lab.apiserver.schema.schema import Schema
 
-_QUANTITY: Final = "io.k8s.apimachinery.pkg.api.resource.Quantity"
 _EMPTY_IS_MISSING: Final = frozenset({"name", "key", "kind", "image"})
 """Required strings of built-in types that may not be empty (a header's value may)."""
 
@@ -59,7 +58,7 @@ def check_builtin(
     """Wrong types, unknown values of enumerations and missing fields; of the status, only types."""
     if value is None:
         return
-    if schema.name == _QUANTITY:
+    if schema.name == QUANTITY:
         if parse_quantity(value) is None:
             yield error.invalid(path, value, MUST_MATCH)
         return
