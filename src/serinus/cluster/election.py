@@ -137,8 +137,13 @@ class Election:
             candidate.doubt()
 
     @property
+    def watching(self) -> asyncio.Event:
+        """Set once the watch has shown the Lease, or that there is none."""
+        return self._watch.synced
+
+    @property
     def _watches(self) -> bool:
-        return self._watch.synced.is_set() and self._watch.last_error is None
+        return self.watching.is_set() and self._watch.last_error is None
 
     def _heard(self, change: Change[Lease]) -> None:
         if change.new is not None:
