@@ -28,25 +28,27 @@ _NUMBERS = itertools.count(1)
 ROLES = ("podinfo", "podinfo-primary", "podinfo-canary")
 
 
-class KumaCluster(Cluster):
-    """Kuma's kinds and Mesh, the canaries' kinds, and the operator's account; no control plane."""
+class Furnished:
+    """A cluster with Kuma's kinds and Mesh, the canaries' kinds, and the operator's account; no
+    control plane of Kuma's. ``token`` is an administrator's."""
 
-    def __init__(self, root: Path, version: str) -> None:
-        super().__init__(root)
-        self.root = root
-        self.version = version
+    root: Path
+    version: str
+    token: str
+    peers: Peers
 
-    def start(self) -> None:
-        super().start()
+    def furnish(self, peers: Peers) -> None:
+        """Put everything there; ``peers`` are begun here, and end with the cluster."""
         kuma = played(self.version)
         for path in sorted((REPOSITORY / "deploy/crds").glob("*s.yaml")):
             self.kubectl("apply", "--server-side", "-f", str(path))
         self.apply(*definitions(kuma))
+        self.kubectl("wait", "crd", "--all", "--for=condition=Established", "--timeout=20s")
         account = REPOSITORY / "deploy/kustomize/kuma/account.yaml"
         self.kubectl("apply", "-n", "default", "-f", str(account))
         routes = [one for one in policies(kuma) if one["kind"] == "TrafficRoute"]
         self.apply(mesh(kuma), *routes)
-        self.peers = Peers(self.address).__enter__()
+        self.peers = peers.__enter__()
         token = self.kubectl("create", "token", "flagger").strip()
         self.account = self.root / "operator.kubeconfig"
         self.account.write_text(
@@ -61,6 +63,21 @@ class KumaCluster(Cluster):
                 }
             )
         )
+
+
+class KumaCluster(Cluster, Furnished):
+    """On the lab's API server."""
+
+    token = TOKEN
+
+    def __init__(self, root: Path, version: str) -> None:
+        super().__init__(root)
+        self.root = root
+        self.version = version
+
+    def start(self) -> None:
+        super().start()
+        self.furnish(Peers(self.address))
 
     @property
     def address(self) -> str:
@@ -94,7 +111,7 @@ class KumaCluster(Cluster):
 class Scene:
     """One test's namespace. Everything that it starts ends with `close`."""
 
-    def __init__(self, cluster: KumaCluster, name: str = "") -> None:
+    def __init__(self, cluster: Any, name: str = "") -> None:
         self.cluster = cluster
         self.peers = cluster.peers
         self.namespace = name or f"test-{next(_NUMBERS)}"
@@ -238,7 +255,7 @@ class Scene:
             group, _, plural = resource.rpartition("/")
             space = "" if plural == "trafficroutes" else f"/namespaces/{self.namespace}"
             self._watches[resource] = Watch(
-                self.cluster.address, TOKEN, f"/{group}{space}/{plural}"
+                self.cluster.address, self.cluster.token, f"/{group}{space}/{plural}"
             )
         return self._watches[resource]
 
@@ -373,7 +390,7 @@ def _split(route: Object) -> tuple[int, int]:
 
 
 @contextlib.contextmanager
-def scene(cluster: KumaCluster) -> Iterator[Scene]:
+def scene(cluster: Any) -> Iterator[Scene]:
     made = Scene(cluster)
     try:
         yield made

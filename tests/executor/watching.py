@@ -31,13 +31,13 @@ class Watch:
     def stop(self) -> None:
         self._stopped = True
 
-    def until(self, holds: Callable[[], T], what: object = "") -> T:
+    def until(self, holds: Callable[[], T], what: object = "", patience: float = PATIENCE) -> T:
         """Wait until ``holds`` is true of what has been seen; its value."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + patience
         with self._changed:
             while not (value := holds()):
                 left = deadline - time.monotonic()
-                assert left > 0, f"in vain for {PATIENCE} s: {what}"
+                assert left > 0, f"in vain for {patience} s: {what}"
                 self._changed.wait(min(left, 1.0))
             return value
 
@@ -59,7 +59,11 @@ class Watch:
     def _follow(self) -> None:
         connection = self._connect()
         connection.request("GET", self._path, headers=self._headers)
-        listed = json.loads(connection.getresponse().read())
+        answer = connection.getresponse()
+        listed = json.loads(answer.read())
+        if answer.status != http.client.OK:
+            # Of a kind that is new: its storage is not ready yet.
+            raise http.client.HTTPException(f"{answer.status} {listed.get('message')}")
         for item in listed["items"]:
             name = item["metadata"]["name"]
             known = self.latest.get(name, {}).get("metadata", {})
