@@ -203,9 +203,9 @@ def _in_order(status: Object) -> None:
     causes = (status.get("details") or {}).get("causes") or []
     causes.sort(key=lambda cause: (str(cause.get("field")), str(cause.get("message"))))
     said = [f"{one.get('field')}: {one.get('message')}" for one in causes]
-    head, bracket, _ = status.get("message", "").partition("[")
+    head, bracket, _ = status.get("message", "").partition(" is invalid: [")
     if bracket and len(said) > 1 and all(one in status["message"] for one in said):
-        status["message"] = f"{head}[{', '.join(said)}]"
+        status["message"] = f"{head}{bracket}{', '.join(said)}]"
 
 
 def _without_reminders(events: list[Object]) -> list[Object]:

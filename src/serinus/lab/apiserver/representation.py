@@ -78,6 +78,13 @@ class View:
             return entry.raw
         return encode(decode(self.kind, entry))
 
+    def _item(self, entry: Entry) -> bytes:
+        """An object within a list: a built-in one leaves its kind to the list to say."""
+        raw, begin = self.raw(entry), head(self.kind)
+        if self.kind.is_custom or not raw.startswith(begin):
+            return raw
+        return b"{" + raw[len(begin) :].lstrip(b",")
+
     def one(self, entry: Entry) -> bytes:
         if self.form == "plain":
             return self.raw(entry)
@@ -99,7 +106,7 @@ class View:
                 encode(self.kind.list_kind),
                 encode(self.kind.api_version),
                 encode(metadata),
-                b",".join(map(self.raw, entries)),
+                b",".join(map(self._item, entries)),
             )
         objects = [decode(self.kind, entry) for entry in entries]
         if self.form == "table":

@@ -8,3 +8,7 @@ class PatchError(ValueError):
         super().__init__(message)
         self.message = message
         self.code = code
+
+
+class DuplicateItem(Exception):
+    """A list that is a map or a set has an item twice; the message says where."""

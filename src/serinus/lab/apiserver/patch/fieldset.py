@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from serinus.lab.apiserver.patch.errors import PatchError
+from serinus.lab.apiserver.patch.errors import DuplicateItem, PatchError
 from serinus.lab.apiserver.schema.prune import child_schema
 from serinus.lab.apiserver.schema.schema import UNSET, Schema
 
@@ -88,8 +88,12 @@ def _collect_applied(schema: Schema | None, value: Any, path: Path, found: set[P
     if is_leaf(schema, value):
         found.add(path)
         return
+    seen: set[str] = set()
     for element, part_schema, part in children(schema, value):
         here = (*path, element)
+        if element in seen:
+            raise DuplicateItem(f"{printed(path)}: duplicate entries for key {printed((element,))}")
+        seen.add(element)
         _collect_applied(part_schema, part, here, found)
         in_struct = element.startswith("f:") and (
             schema is not None and element[2:] in schema.properties

@@ -93,6 +93,11 @@ async def read_optional(call: Call) -> Mapping[str, Any] | None:
 
 def check_kind(kind: Kind, obj: Obj) -> None:
     """The body names the kind that the path names; a body that names none is taken as it is."""
+    if kind.is_custom and not obj.get("kind"):
+        raise errors.bad_request(
+            f"the object provided is unrecognized (must be of type {kind.kind}): "
+            "Object 'Kind' is missing"
+        )
     said = obj.setdefault("apiVersion", kind.api_version), obj.setdefault("kind", kind.kind)
     if said[1] == kind.kind and said[0] == kind.api_version:
         return
@@ -148,4 +153,5 @@ def pruned(kind: Kind, obj: Obj) -> Obj:
 
 def objections(kind: Kind, obj: Obj, duplicates: list[str]) -> list[str]:
     """What a strict reader objects to."""
-    return strict_decoding_warnings(unknown_fields(kind.schema, obj), duplicates)
+    unknown = unknown_fields(kind.schema, obj)
+    return strict_decoding_warnings(sorted(unknown) if kind.is_custom else unknown, duplicates)

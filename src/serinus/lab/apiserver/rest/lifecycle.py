@@ -100,7 +100,8 @@ def mark_deleted(obj: Obj, grace: int) -> None:
     metadata = obj["metadata"]
     end = datetime.now(UTC).timestamp() + grace
     metadata["deletionTimestamp"] = datetime.fromtimestamp(end, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    metadata["deletionGracePeriodSeconds"] = grace
+    if obj.get("kind") != "Namespace":
+        metadata["deletionGracePeriodSeconds"] = grace
     if "generation" in metadata:
         metadata["generation"] += 1
 

@@ -9,7 +9,8 @@ from aiohttp import web
 
 from serinus.lab.apiserver import errors
 from serinus.lab.apiserver.patch.apply import ApplyConflict, server_side_apply
-from serinus.lab.apiserver.patch.errors import PatchError
+from serinus.lab.apiserver.patch.errors import DuplicateItem, PatchError
+from serinus.lab.apiserver.patch.fieldset import applied_fields
 from serinus.lab.apiserver.patch.json_patch import json_patch
 from serinus.lab.apiserver.patch.merge_patch import merge_patch
 from serinus.lab.apiserver.patch.strategic import strategic_merge
@@ -21,6 +22,7 @@ from serinus.lab.apiserver.rest.creating import create_object
 from serinus.lab.apiserver.rest.updating import answer, update_object
 from serinus.lab.apiserver.rest.writing import Target
 from serinus.lab.apiserver.schema import field_errors
+from serinus.lab.apiserver.schema.prune import unknown_fields
 from serinus.lab.apiserver.schema.registry import Kind
 from serinus.lab.apiserver.store import Entry, encode
 
@@ -92,7 +94,8 @@ def patched_object(kind: Kind, media: str, live: Obj, raw: Any) -> Obj:
 
 def from_patch_error(error: PatchError) -> errors.ApiError:
     reasons = {400: "BadRequest", 413: "RequestEntityTooLarge", 422: "Invalid"}
-    return errors.ApiError(error.code, reasons.get(error.code, "InternalError"), error.message)
+    reason = reasons.get(error.code, "InternalError")
+    return errors.ApiError(error.code, reason, error.message, {} if error.code == 422 else None)
 
 
 async def _apply(
@@ -105,7 +108,10 @@ async def _apply(
         raise errors.invalid("meta.k8s.io", "PatchOptions", "", [wrong])
     if not isinstance(applied, dict):
         raise errors.bad_request("an apply patch must be an object")
+    if not applied.get("kind"):
+        raise errors.bad_request("invalid object type: /, Kind=")
     body.check_kind(kind, applied)
+    _check_typed(kind, applied)
     applied = body.clean(call, kind, applied, [], options.field_validation)
     transform = _applying(target, _writable(target, applied), options)
     namespace = target.namespace if kind.namespaced else ""
@@ -116,6 +122,30 @@ async def _apply(
     if isinstance(made, Entry):
         return call.entry(kind, made, HTTPStatus.CREATED)
     return call.object(kind, made, HTTPStatus.CREATED)
+
+
+def _check_typed(kind: Kind, applied: Obj) -> None:
+    """What the schema does not declare cannot be owned, so it cannot be applied."""
+    why = next(
+        (f".{path}: field not declared in schema" for path in unknown_fields(kind.schema, applied)),
+        "",
+    )
+    if not why:
+        try:
+            applied_fields(kind.schema, applied)
+        except PatchError as error:
+            raise from_patch_error(error) from error
+        except DuplicateItem as error:
+            why = str(error)
+    if why:
+        metadata = applied.get("metadata") or {}
+        about = f"{metadata.get('namespace', '')}/{metadata.get('name', '')}"
+        raise errors.ApiError(
+            HTTPStatus.INTERNAL_SERVER_ERROR,
+            "",
+            f"failed to create typed patch object ({about}; {kind.api_version}, "
+            f"Kind={kind.kind}): {why}",
+        )
 
 
 def _writable(target: Target, applied: Obj) -> Obj:

@@ -42,7 +42,7 @@ def check_metadata(
     yield from _check_annotations(metadata.get("annotations"))
     yield from _check_owners(metadata.get("ownerReferences") or ())
     for index, finalizer in enumerate(metadata.get("finalizers") or ()):
-        for message in names.qualified_name(str(finalizer)):
+        for message in _check_finalizer(kind, str(finalizer)):
             yield error.invalid(f"metadata.finalizers[{index}]", finalizer, message)
     if old is not None:
         yield from _check_update(metadata, old)
@@ -90,24 +90,38 @@ def _check_annotations(annotations: Any) -> Iterator[FieldError]:
 
 def _check_owners(owners: Any) -> Iterator[FieldError]:
     controller = None
-    for index, owner in enumerate(owners):
-        path = f"metadata.ownerReferences[{index}]"
+    for owner in owners:
         if not isinstance(owner, dict):
             continue
         for field in ("apiVersion", "kind", "name", "uid"):
             if not owner.get(field):
-                yield error.invalid(
-                    f"{path}.{field}", owner.get(field, ""), f"{field} must not be empty"
-                )
+                what = "version " if field == "apiVersion" else ""
+                path = f"metadata.ownerReferences.{field}"
+                yield error.invalid(path, owner.get(field, ""), f"{what}must not be empty")
         if owner.get("controller"):
             if controller is not None:
                 yield error.invalid(
                     "metadata.ownerReferences",
                     owners,
                     "Only one reference can have Controller set to true. Found "
-                    f'"true" in references for {controller} and {owner.get("name")}',
+                    f'"true" in references for {controller} and {_named(owner)}',
                 )
-            controller = owner.get("name")
+            controller = _named(owner)
+
+
+def _named(owner: Mapping[str, Any]) -> str:
+    return f"{owner.get('kind')}/{owner.get('name')}"
+
+
+_STANDARD_FINALIZERS: Final = frozenset({"kubernetes", "orphan", "foregroundDeletion"})
+
+
+def _check_finalizer(kind: Kind, finalizer: str) -> Iterator[str]:
+    yield from names.qualified_name(finalizer)
+    if kind.is_custom or kind.group == "apiextensions.k8s.io":
+        return
+    if "/" not in finalizer and finalizer not in _STANDARD_FINALIZERS:
+        yield "name is neither a standard finalizer name nor is it fully qualified"
 
 
 def _check_update(metadata: Mapping[str, Any], old: Mapping[str, Any]) -> Iterator[FieldError]:

@@ -22,11 +22,11 @@ def _rule(message: str, pattern: str, *examples: str) -> str:
     return f"{message} (e.g. {shown}, regex used for validation is '{pattern}')"
 
 
-def _check(pattern: str, limit: int, message: str) -> Check:
+def _check(pattern: str, limit: int, message: str, unit: str = "bytes") -> Check:
     def check(text: str) -> list[str]:
         wrong = []
         if len(text) > limit:
-            wrong.append(f"must be no more than {limit} bytes")
+            wrong.append(f"must be no more than {limit} {unit}")
         if not _matches(pattern, text):
             wrong.append(message)
         return wrong
@@ -78,9 +78,11 @@ label_value: Final = _check(
         *(f"({_QUALIFIED})?", "MyValue", "my_value", "12345"),
     ),
 )
+_NAME_LIMIT: Final = 63
+
 _name_part: Final = _check(
     _QUALIFIED,
-    63,
+    _NAME_LIMIT,
     _rule(
         "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and "
         "end with an alphanumeric character",
@@ -108,8 +110,11 @@ def qualified_name(text: str) -> list[str]:
             if prefix
             else ["prefix part must be non-empty"]
         )
-    wrong += _name_part(name) if name else ["name part must be non-empty"]
-    return wrong
+    if not name:
+        wrong.append("name part must be non-empty")
+    if len(name) > _NAME_LIMIT:
+        wrong.append(f"name part must be no more than {_NAME_LIMIT} bytes")
+    return [*wrong, *(message for message in _name_part(name) if message.startswith("name part"))]
 
 
 def path_segment(text: str) -> list[str]:

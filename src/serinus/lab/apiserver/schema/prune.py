@@ -50,7 +50,7 @@ def prune(schema: Schema, obj: Any) -> Any:
     """A copy of ``obj`` without the fields that ``schema`` does not know.
 
     In a built-in type a null is the same as no value (Go's decoder has no other notion of it), so
-    it goes as well; a custom resource keeps it for validation to judge.
+    it goes as well; of a custom resource it stays where the schema says that a null may be there.
     """
     if isinstance(obj, list):
         return [prune(schema.items, item) for item in obj] if schema.items else obj
@@ -62,6 +62,8 @@ def prune(schema: Schema, obj: Any) -> Any:
         if value is None and builtin_struct:
             continue
         child = child_schema(schema, key)
+        if value is None and child is not None and child.type and not child.nullable:
+            continue
         if child is not None:
             kept[key] = prune(child, value)
         elif schema.is_open:
