@@ -320,7 +320,6 @@ class Bench:
             ),
         ]
         await asyncio.sleep(1.3 * self.interval)
-        sys.stderr.write("PROGRESSING\n")
         begin = time.monotonic()
         await self._measured("progressing", self.intervals, peers, operator)
         gaps = [
@@ -341,7 +340,7 @@ class Bench:
         )
 
     async def _profile_server(self, seconds: int) -> None:
-        path = f"/debug/pprof/profile?seconds={seconds}"
+        path = f"/debug/pprof/profile?seconds={min(seconds, 30)}"
         answer = await asyncio.to_thread(self.plane.request, "GET", path)
         Path(f"{self.profile}.apiserver").write_bytes(answer.body)
 
@@ -349,6 +348,7 @@ class Bench:
         self, what: str, intervals: int, peers: Peers, operator: "subprocess.Popen[bytes]"
     ) -> None:
         """Count and weigh everything for some intervals."""
+        sys.stderr.write(f"{what}: measured for {intervals} intervals\n")
         assert self.plane.api_server is not None
         server = self.plane.api_server.pid
         audit, asked = self.plane.audit_size, peers.counted.copy()

@@ -1,6 +1,7 @@
 """Durations as Go writes them: "30s", "1m30s", "500ms", "1.5h"."""
 
 import re
+from functools import lru_cache
 
 _SECONDS = {
     "ns": 1e-9,
@@ -15,6 +16,7 @@ _SECONDS = {
 _PART = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
 
 
+@lru_cache(1024)
 def seconds(text: str) -> float:
     """The duration in seconds. Raises ValueError, with what would be right, for anything else."""
     sign = -1.0 if text.startswith("-") else 1.0

@@ -123,6 +123,7 @@ class Executor:
         MeshHTTPRoute; so neither goes with its Canary by itself.
         """
         self._said.forget(canary)
+        self._observer.forget(canary)
         try:
             await self._hands.router.finalize(canary)
         except (ApiError, Unreachable, RoutingError) as error:

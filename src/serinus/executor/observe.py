@@ -6,6 +6,7 @@ from serinus.api.canary import Canary
 from serinus.api.problem import Problem
 from serinus.api.support import unsupported
 from serinus.api.validation import problems as canary_problems
+from serinus.executor.claims import Claims
 from serinus.rollout.world import Readiness, Workload, World
 from serinus.routing.router import Router
 from serinus.workload.caches import WorkloadCaches
@@ -21,18 +22,29 @@ class Observer:
     """Reads one operator's caches."""
 
     def __init__(
-        self, caches: WorkloadCaches, router: Router, rules: LabelRules, provider: str
+        self,
+        claims: Claims,
+        caches: WorkloadCaches,
+        router: Router,
+        rules: LabelRules,
+        provider: str,
     ) -> None:
+        self._claims = claims
         self._caches = caches
         self._router = router
         self._rules = rules
         self._provider = provider
+        self._judged: dict[str, tuple[int, tuple[Problem, ...]]] = {}
+
+    def forget(self, canary: Canary) -> None:
+        """Drop what is known of a canary that is gone."""
+        self._judged.pop(canary.metadata.uid, None)
 
     def world(self, canary: Canary, now: datetime, *, due: bool) -> World:
         """What the caches know of this canary's world at ``now``."""
         target = self._caches.deployments.get(canary.namespace, canary.target_name)
         primary = self._caches.deployments.get(canary.namespace, canary.primary_name)
-        problems = self._problems(canary, target)
+        problems = self._problems(canary, target, primary)
         in_primary = False
         if not problems and target is not None and primary is not None:
             in_primary = runs_target(target, primary, selector_of(canary, target, self._rules))
@@ -48,10 +60,20 @@ class Observer:
 
     def _problems(self, canary: Canary, target: DeploymentView | None) -> tuple[Problem, ...]:
         """The first kind of problem there is: a later kind may only follow from an earlier."""
-        found = canary_problems(canary) or unsupported(canary, self._provider)
+        found = self._spec_problems(canary)
         if found or target is None:
             return found
         return workload_problems(canary, self._caches, self._rules) or self._router.problems(canary)
+
+    def _spec_problems(self, canary: Canary) -> tuple[Problem, ...]:
+        """What is wrong with the spec, judged once for each of its generations: it takes as long
+        as all the rest of a look."""
+        meta = canary.metadata
+        known = self._judged.get(meta.uid)
+        if known is None or known[0] != meta.generation:
+            found = canary_problems(canary) or unsupported(canary, self._provider)
+            known = self._judged[meta.uid] = (meta.generation, found)
+        return known[1]
 
 
 def _workload(

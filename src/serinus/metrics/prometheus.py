@@ -15,8 +15,7 @@ TIMEOUT = 5.0
 """Seconds for a whole answer, as Flagger allows it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What a series read at ``at`` (Unix seconds, of the Prometheus server's clock)."""
 
     at: float
@@ -36,8 +35,8 @@ Answer = tuple[Series, ...] | Unavailable
 
 class _Entry(msgspec.Struct):
     metric: dict[str, str] = {}
-    value: tuple[float, str] | None = None
-    values: list[tuple[float, str]] = []
+    value: Sample | None = None
+    values: tuple[Sample, ...] = ()
 
 
 class _Data(msgspec.Struct, rename="camel"):
@@ -53,8 +52,10 @@ class _Answer(msgspec.Struct, rename="camel"):
 
 
 _answer = msgspec.json.Decoder(_Answer)
-_entries = msgspec.json.Decoder(list[_Entry])
-_scalar = msgspec.json.Decoder(tuple[float, str])
+# Not strict, so that the text in which Prometheus writes a number becomes one in the decoder: an
+# answer about many canaries holds ten thousands of them.
+_entries = msgspec.json.Decoder(list[_Entry], strict=False)
+_scalar = msgspec.json.Decoder(Sample, strict=False)
 
 
 class Prometheus:
@@ -96,8 +97,9 @@ class Prometheus:
                     f" {answer.error or answer.error_type or answer.status}"
                 )
             if answer.data.result_type == "scalar":
-                return (Series({}, (_sample(_scalar.decode(answer.data.result)),)),)
-            return tuple(_series(entry) for entry in _entries.decode(answer.data.result))
+                return (Series({}, (_scalar.decode(_readable(answer.data.result)),)),)
+            entries = _entries.decode(_readable(answer.data.result))
+            return tuple(_series(entry) for entry in entries)
         except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
             text = body[:100].decode(errors="replace").strip()
             if status != 200:
@@ -108,9 +110,9 @@ class Prometheus:
 
 
 def _series(entry: _Entry) -> Series:
-    points = entry.values if entry.value is None else [entry.value]
-    return Series(entry.metric, tuple(_sample(point) for point in points))
+    return Series(entry.metric, entry.values if entry.value is None else (entry.value,))
 
 
-def _sample(point: tuple[float, str]) -> Sample:
-    return Sample(point[0], float(point[1]))
+def _readable(result: msgspec.Raw) -> bytes:
+    """The same with infinity as the decoder knows it; as a value, never as a label."""
+    return bytes(result).replace(b',"+Inf"]', b',"inf"]').replace(b',"-Inf"]', b',"-inf"]')
