@@ -143,7 +143,7 @@ def as_a_table(t: Talk) -> None:
 
 def _cells(table: dict[str, Any]) -> Any:
     rows = [[row["cells"], row["object"]["kind"]] for row in table["rows"]]
-    names = [one["name"] for one in table["columnDefinitions"] or []]
+    names = [one["name"] for one in table.get("columnDefinitions") or []]
     return {"kind": table["kind"], "columns": names, "rows": rows}
 
 

@@ -14,15 +14,16 @@ ABSENT = "(absent)"
 
 @dataclass(frozen=True)
 class Difference:
-    """The lab knowingly answers otherwise: in which cases, where in their answers (patterns of
-    the shell), and why."""
+    """The lab knowingly answers otherwise: why, and where. A place is ``CASE PATH``, a pattern of
+    the shell: ``patches/json_* 1.told.message``."""
 
-    case: str
-    where: str
     reason: str
+    places: tuple[str, ...]
 
-    def covers(self, case: str, where: str) -> bool:
-        return fnmatchcase(case, self.case) and fnmatchcase(where, self.where)
+    def covering(self, case: str, where: str) -> str | None:
+        """The place that covers this difference."""
+        found = (one for one in self.places if fnmatchcase(f"{case} {where}", one))
+        return next(found, None)
 
 
 def recorded(case: str) -> list[Any] | None:

@@ -23,8 +23,8 @@ written."""
 class Report:
     versions: dict[str, str] = field(default_factory=dict)
     cases: dict[str, int] = field(default_factory=dict)
-    seen: set[int] = field(default_factory=set)
-    """Which of the known differences (their places in the list) have been seen."""
+    seen: set[str] = field(default_factory=set)
+    """At which of the known places the lab has differed."""
 
 
 REPORT = Report()
@@ -70,6 +70,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for which, count in sorted(REPORT.cases.items()):
         name = "the lab's API server" if which == "lab" else "kube-apiserver"
         terminalreporter.write_line(f"{count} cases on {name} {REPORT.versions[which]}")
-    terminalreporter.write_line(f"{len(KNOWN)} known differences of the lab:")
+    terminalreporter.write_line("known differences of the lab, and in how many places:")
     for one in KNOWN:
-        terminalreporter.write_line(f"  {one.case}, {one.where}: {one.reason}")
+        terminalreporter.write_line(f"  {len(one.places):2} {one.reason}")

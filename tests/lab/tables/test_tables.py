@@ -371,7 +371,7 @@ TEMPLATE = {"spec": {"containers": [{"name": "c", "image": "i:1"}, {"name": "d",
         ),
         ("", "ConfigMap", {"data": {"a": ""}, "binaryData": {"b": ""}}, ["x", 2, "5m"]),
         ("", "Secret", {"data": {"a": ""}}, ["x", "Opaque", 1, "5m"]),
-        ("", "ServiceAccount", {}, ["x", 0, "5m"]),
+        ("", "ServiceAccount", {}, ["x", "5m"]),
         ("", "Namespace", {"status": {"phase": "Active"}}, ["x", "Active", "5m"]),
         (
             "",

@@ -63,7 +63,10 @@ _PARTS: dict[tuple[str, str], Handler] = {
 
 
 def _handler(kind: Kind, info: RequestInfo) -> Handler | None:
-    if info.verb in {"update", "patch"} and not info.name:
+    named = bool(info.name)
+    if (info.verb in {"update", "patch"} and not named) or (
+        info.verb == "create" and named and not info.subresource
+    ):
         return None
     if not info.subresource:
         if (kind.group, kind.plural) == ("", "bindings"):
@@ -108,6 +111,8 @@ class Server:
             return await self._answer(call)
         except ApiError as error:
             response = call.plain(error.status(), error.code)
+            if wait := (error.details or {}).get("retryAfterSeconds"):
+                response.headers["Retry-After"] = str(wait)
             if error.code == 401:
                 response.headers["WWW-Authenticate"] = 'Bearer realm="serinus-lab"'
             return response

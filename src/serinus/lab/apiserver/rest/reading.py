@@ -180,7 +180,10 @@ def _watch_options(call: Call) -> watch.WatchOptions:
     initial = query.get("sendInitialEvents")
     version = query.get("resourceVersion") or "0"
     if not version.isdigit():
-        raise errors.bad_request(f'resourceVersion: Invalid value: "{version}": must be a number')
+        wrong = field_errors.invalid(
+            *("resourceVersion", version), f'strconv.ParseUint: parsing "{version}": invalid syntax'
+        )
+        raise ApiError(500, "", str(wrong))
     since: int | None = int(version)
     if initial == "true" or (since == 0 and initial != "false"):
         since = None

@@ -63,6 +63,7 @@ def _selector(selector: Mapping[str, Any] | None) -> str:
 def scale_of(kind: Kind, obj: Obj) -> Obj:
     """The Scale of an object."""
     paths, metadata = _paths(kind), obj["metadata"]
+    wanted = _read(obj, paths["specReplicasPath"])
     kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
     status: Obj = {"replicas": _read(obj, paths["statusReplicasPath"]) or 0}
     if kind.is_custom:
@@ -74,7 +75,7 @@ def scale_of(kind: Kind, obj: Obj) -> Obj:
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",
         "metadata": {name: metadata[name] for name in kept if name in metadata},
-        "spec": {"replicas": _read(obj, paths["specReplicasPath"]) or 0},
+        "spec": {"replicas": wanted} if wanted else {},
         "status": status,
     }
 

@@ -113,7 +113,8 @@ def _next(target: Target, live: Obj, new: Obj) -> Obj:
         new = wanted
     else:
         lifecycle.keep_system_fields(live, new)
-        strategy.prepare_update(kind, live, new)
+        if target.subresource != "binding":  # a binding also says in the status that it was done
+            strategy.prepare_update(kind, live, new)
     writing.normalise(kind, new)
     return new
 

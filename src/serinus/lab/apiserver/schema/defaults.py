@@ -25,8 +25,13 @@ _WEBHOOK: Final[Object] = {
     "timeoutSeconds": 10,
 }
 
+_WORKLOADS: Final = tuple(
+    f"apps.v1.{kind}" for kind in ("Deployment", "ReplicaSet", "DaemonSet", "StatefulSet")
+)
+
 VALUES: Final[Mapping[str, Object]] = {
     **workload.VALUES,
+    **{name: {"spec": {}} for name in _WORKLOADS},
     "core.v1.Service": {"status": {"loadBalancer": {}}},
     "core.v1.ServiceSpec": {"sessionAffinity": "None", "type": "ClusterIP"},
     "core.v1.ServicePort": {"protocol": "TCP"},
@@ -142,21 +147,30 @@ def _apply(schema: Schema, value: Any) -> None:
     if not isinstance(value, dict):
         return
     short = _short(schema.name)
-    if short:
-        for key, default in VALUES.get(short, {}).items():
-            if _is_absent(value, key, default):
-                value[key] = copy.deepcopy(default)
+    _set_values(schema, short, value)
+    if short in RULES:
+        RULES[short](value)
+    for key in list(value):
+        below = child_schema(schema, key)
+        if below is None:
+            continue
+        if short and value[key] == {} and below.additional is not None:
+            # An empty map of a built-in type is as good as none.
+            if key not in schema.required:
+                del value[key]
+        else:
+            value[key] = _applied(below, value[key])
+
+
+def _set_values(schema: Schema, short: str, value: Object) -> None:
+    for key, default in VALUES.get(short, {}).items():
+        if _is_absent(value, key, default):
+            value[key] = copy.deepcopy(default)
     for key, child in schema.properties.items():
         if child.default is not UNSET and (
             key not in value or (value[key] is None and not child.nullable)
         ):
             value[key] = copy.deepcopy(child.default)
-    if short in RULES:
-        RULES[short](value)
-    for key in value:
-        below = child_schema(schema, key)
-        if below is not None:
-            value[key] = _applied(below, value[key])
 
 
 def _applied(schema: Schema, value: Any) -> Any:

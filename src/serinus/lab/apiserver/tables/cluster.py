@@ -25,8 +25,8 @@ CONFIG_MAP = (
     ),
     AGE,
 )
-SECRET = (NAME, shown("Type", "type", default="Opaque"), count("Data", "data"), AGE)
-SERVICE_ACCOUNT = (NAME, count("Secrets", "secrets"), AGE)
+SECRET = (NAME, shown("Type", "type", default="Opaque"), count("Data", "data", type="string"), AGE)
+SERVICE_ACCOUNT = (NAME, AGE)
 NAMESPACE = (NAME, shown("Status", "status", "phase", default=""), AGE)
 LEASE = (NAME, shown("Holder", "spec", "holderIdentity", default=""), AGE)
 WEBHOOKS = (NAME, count("Webhooks", "webhooks"), AGE)

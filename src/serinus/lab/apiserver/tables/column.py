@@ -58,14 +58,15 @@ def shown(name: str, *path: str, default: Any = NONE, type: str = "string") -> C
     return Column(name, cell, type)
 
 
-def count(name: str, *path: str) -> Column:
-    """A column that shows a number, or how many entries a list or a map has."""
+def count(name: str, *path: str, type: str = "integer") -> Column:
+    """A column that shows a number, or how many entries a list or a map has. (Kubernetes calls
+    some of them strings, and still sends numbers.)"""
 
     def cell(obj: Object, _now: datetime) -> int:
         value = at(obj, *path)
         return len(value) if isinstance(value, list | dict) else int(value or 0)
 
-    return Column(name, cell, "integer")
+    return Column(name, cell, type)
 
 
 def computed(name: str, cell: Callable[[Object], Any], type: str = "string") -> Column:

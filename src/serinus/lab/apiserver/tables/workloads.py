@@ -30,8 +30,8 @@ def _ready_of_desired(obj: Object) -> str:
 DEPLOYMENT = (
     NAME,
     computed("Ready", _ready_of_desired),
-    count("Up-to-date", "status", "updatedReplicas"),
-    count("Available", "status", "availableReplicas"),
+    count("Up-to-date", "status", "updatedReplicas", type="string"),
+    count("Available", "status", "availableReplicas", type="string"),
     AGE,
     *CONTAINERS,
     SELECTOR,
@@ -172,8 +172,8 @@ AUTOSCALER = (
     computed("Reference", _reference),
     computed("Targets", _targets),
     computed("MinPods", _min_pods),
-    count("MaxPods", "spec", "maxReplicas"),
-    count("Replicas", "status", "currentReplicas"),
+    count("MaxPods", "spec", "maxReplicas", type="string"),
+    count("Replicas", "status", "currentReplicas", type="string"),
     AGE,
 )
 
