@@ -306,6 +306,7 @@ class ControlPlane:
         """A new authority and new certificates, in use from the next start of the API server.
 
         Kubeconfigs and tokens written before stay as they are: the key that signs tokens is kept.
+        Controllers and kubelet go on with the old authority, so they are cut off.
         """
         shutil.copytree(self.keys.root, self.root / "old-pki", dirs_exist_ok=True)
         kept = self.keys.service_account_key
