@@ -18,6 +18,7 @@ from serinus.cluster.client import Client
 from serinus.cluster.connection import Connection
 from serinus.cluster.events import EventRecorder
 from serinus.cluster.kinds import CANARIES, DEPLOYMENTS, HPAS, SERVICES
+from serinus.executor.claims import Claims
 from serinus.executor.execute import Executor, Hands, TickReport
 from serinus.executor.observe import Observer
 from serinus.metrics.batch import Batch
@@ -94,7 +95,9 @@ async def hand(scene: Scene, leads: bool = True) -> AsyncIterator[Hand]:
             route_propagation=0.0,
             leads=lambda: leads,
         )
-        executor = Executor(hands, Observer(workload, router, DEFAULT_RULES, "kuma"))
+        executor = Executor(
+            hands, Observer(Claims(canaries), workload, router, DEFAULT_RULES, "kuma")
+        )
         running = [asyncio.create_task(cache.run()) for cache in (canaries, *caches)]
         running.append(asyncio.create_task(events.run()))
         for cache in (canaries, *caches):

@@ -58,9 +58,11 @@ class Observer:
             problems=problems,
         )
 
-    def _problems(self, canary: Canary, target: DeploymentView | None) -> tuple[Problem, ...]:
+    def _problems(
+        self, canary: Canary, target: DeploymentView | None, primary: DeploymentView | None
+    ) -> tuple[Problem, ...]:
         """The first kind of problem there is: a later kind may only follow from an earlier."""
-        found = self._spec_problems(canary)
+        found = self._spec_problems(canary) or self._claims.problems(canary, primary)
         if found or target is None:
             return found
         return workload_problems(canary, self._caches, self._rules) or self._router.problems(canary)

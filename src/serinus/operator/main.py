@@ -21,6 +21,7 @@ from serinus.cluster.errors import ApiError, Unreachable
 from serinus.cluster.events import EventRecorder
 from serinus.cluster.kinds import CANARIES, DEPLOYMENTS, HPAS, SERVICES
 from serinus.cluster.kubeconfig import NoConnection, connect
+from serinus.executor.claims import Claims
 from serinus.executor.execute import Executor, Hands
 from serinus.executor.observe import Observer
 from serinus.metrics.batch import Batch
@@ -110,6 +111,7 @@ async def _operate(settings: Settings, client: Client, elected: Leadership) -> N
         canaries: Canaries = Cache(
             client, CANARIES, decode_canary, namespace=settings.namespace or None
         )
+        claims = Claims(canaries)
         telemetry = Telemetry(settings.mesh_provider, lambda: _readable(canaries), elected.leads)
         needed: list[Cache[Any]] = [canaries]
         server = Server(
@@ -123,7 +125,9 @@ async def _operate(settings: Settings, client: Client, elected: Leadership) -> N
                 tasks.create_task(elected.run())
                 kinds = await _discover(settings, client)
                 while True:
-                    work = _work(settings, client, session, needed, kinds, telemetry, elected)
+                    work = _work(
+                        settings, client, session, needed, claims, kinds, telemetry, elected
+                    )
                     kinds = await _until_kinds_change(settings, client, kinds, work)
         finally:
             await server.stop()
@@ -163,6 +167,7 @@ async def _work(
     client: Client,
     session: aiohttp.ClientSession,
     needed: list[Cache[Any]],
+    claims: Claims,
     kinds: KumaKinds,
     telemetry: Telemetry,
     elected: Leadership,
@@ -195,7 +200,7 @@ async def _work(
         settings.route_propagation,
         elected.leads,
     )
-    observer = Observer(caches, router, rules, settings.mesh_provider)
+    observer = Observer(claims, caches, router, rules, settings.mesh_provider)
     controller = Controller(
         canaries,
         by_kind,
