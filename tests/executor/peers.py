@@ -27,6 +27,7 @@ class Request:
     query: str
     body: bytes
     status: int = 0
+    at: float = field(default_factory=time.monotonic)
 
     @property
     def watches(self) -> bool:

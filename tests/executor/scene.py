@@ -39,17 +39,13 @@ class Furnished:
 
     def furnish(self, peers: Peers) -> None:
         """Put everything there; ``peers`` are begun here, and end with the cluster."""
+        self.peers = peers.__enter__()
         kuma = played(self.version)
-        for path in sorted((REPOSITORY / "deploy/crds").glob("*s.yaml")):
-            self.kubectl("apply", "--server-side", "-f", str(path))
         self.apply(*definitions(kuma))
+        token = self.install()
         self.kubectl("wait", "crd", "--all", "--for=condition=Established", "--timeout=20s")
-        account = REPOSITORY / "deploy/kustomize/kuma/account.yaml"
-        self.kubectl("apply", "-n", "default", "-f", str(account))
         routes = [one for one in policies(kuma) if one["kind"] == "TrafficRoute"]
         self.apply(mesh(kuma), *routes)
-        self.peers = peers.__enter__()
-        token = self.kubectl("create", "token", "flagger").strip()
         self.account = self.root / "operator.kubeconfig"
         self.account.write_text(
             yaml.safe_dump(
@@ -63,6 +59,14 @@ class Furnished:
                 }
             )
         )
+
+    def install(self) -> str:
+        """The canaries' kinds and the operator's account, as shipped; returns a token of it."""
+        for path in sorted((REPOSITORY / "deploy/crds").glob("*s.yaml")):
+            self.kubectl("apply", "--server-side", "-f", str(path))
+        account = REPOSITORY / "deploy/kustomize/kuma/account.yaml"
+        self.kubectl("apply", "-n", "default", "-f", str(account))
+        return self.kubectl("create", "token", "flagger").strip()
 
 
 class KumaCluster(Cluster, Furnished):

@@ -68,7 +68,9 @@ class Watch:
             name = item["metadata"]["name"]
             known = self.latest.get(name, {}).get("metadata", {})
             if known.get("resourceVersion") != item["metadata"]["resourceVersion"]:
-                self._take("ADDED", item)
+                # A list says once what its items are.
+                kind = {"kind": listed["kind"].removesuffix("List")}
+                self._take("ADDED", {**kind, **item})
         version = listed["metadata"]["resourceVersion"]
         connection = self._connect()
         connection.request(

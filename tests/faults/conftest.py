@@ -24,3 +24,19 @@ def scene(cluster: RealCluster) -> Iterator[Scene]:
     cluster.proxy.failing.clear()
     with new_scene(cluster) as made:
         yield made
+
+
+COUNTS: list[str] = []
+
+
+@pytest.fixture(scope="session")
+def record_count() -> list[str]:
+    """What is put here is printed at the end of the run."""
+    return COUNTS
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if COUNTS:
+        terminalreporter.section("faults")
+        for line in COUNTS:
+            terminalreporter.write_line(line)

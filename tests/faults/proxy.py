@@ -143,7 +143,7 @@ class Proxy(Peers):
 
     def heal(self) -> None:
         """No further faults."""
-        self.rules = []
+        self.rules, self.unreachable = [], False
 
     def _fault(self, seen: Request) -> Fault | None:
         return next((rule.fault for rule in self.rules if rule.wants(seen, self.chances)), None)

@@ -79,9 +79,9 @@ class FencedError(Exception):
 class TickReport:
     """What one tick did.
 
-    ``stepped`` tells that a status was saved, ``fenced`` that the tick was cut off because the
-    Canary had changed or the lease was lost, ``failed`` why an effect did not hold (None when all
-    did).
+    ``stepped`` tells that a status was saved, or may have been; ``fenced`` that the tick was cut
+    off because the Canary had changed or the lease was lost; ``failed`` why an effect did not hold
+    (None when all did).
     """
 
     written: list[Written] = field(default_factory=list)
@@ -244,6 +244,11 @@ class _Run:
             )
         except Conflict as conflict:
             raise FencedError from conflict
+        except (ApiError, Unreachable) as error:
+            # Obeyed or not: nobody knows until the watch tells. The next step is an interval away
+            # in both cases, else one whose answer was lost would last no time at all.
+            self.report.stepped = isinstance(error, Unreachable) or error.status >= 500
+            raise
         saved = written(CANARIES, answer)
         self._version = saved.resource_version
         self.report.written.append(saved)

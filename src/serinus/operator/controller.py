@@ -188,14 +188,16 @@ class Controller:
             self._telemetry.stepped(canary, seconds)
         for metric, value in report.measured.items():
             self._telemetry.measured(canary, metric, value)
-        if report.failed is not None:
+        if report.failed is not None or report.fenced:
+            # What fenced it off shows in the cache soon and brings the next look forward; while
+            # the watch tells nothing, looking again at once would only be refused again.
             failures = self._failures[key] = self._failures.get(key, 0) + 1
             interval = canary.spec.analysis.interval_seconds(self._minimum_interval)
             wait = min(interval, RETRY * 2.0 ** min(failures - 1, 10))
             self._schedule.poke(key, time.monotonic(), after=wait)
         else:
             self._failures.pop(key, None)
-            if report.stepped or report.fenced:
+            if report.stepped:
                 self._schedule.poke(key, time.monotonic())
         self._awake.set()
 
