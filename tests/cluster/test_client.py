@@ -1,5 +1,6 @@
 """Requests and refusals, against a real HTTP server."""
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator
 
@@ -8,7 +9,7 @@ from aiohttp import web
 
 from cluster.scripted_api import Api, scripted_api, status
 from serinus.cluster import errors
-from serinus.cluster.client import ATTEMPTS, Client, PatchKind
+from serinus.cluster.client import AT_ONCE, ATTEMPTS, Client, PatchKind
 from serinus.cluster.connection import Connection
 from serinus.cluster.kinds import CANARIES, DEPLOYMENTS, NAMESPACES, SERVICES
 
@@ -206,3 +207,31 @@ async def test_one_that_may_not_write_sends_nothing(api: Api) -> None:
     assert [method for method, *_ in api.requests] == ["PATCH", "PATCH"], "no second attempt"
     await client.get(SERVICES, "test", "a")
     await client.close()
+
+
+async def test_so_many_at_once_and_the_rest_in_turn(api: Api) -> None:
+    """What waits for its turn is asked again whether it may write, when that comes."""
+    leads, under_way, most = True, 0, 0
+    full, go = asyncio.Event(), asyncio.Event()
+
+    async def hold(_: web.Request) -> None:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        if under_way == AT_ONCE:
+            full.set()
+        await go.wait()
+        under_way -= 1
+
+    api.on_request = hold
+    client = Client(api.client.connection, may_write=lambda: leads)
+    writes = [
+        asyncio.create_task(client.patch(SERVICES, "test", "a", {})) for _ in range(AT_ONCE + 5)
+    ]
+    await full.wait()
+    leads = False
+    go.set()
+    outcomes = await asyncio.gather(*writes, return_exceptions=True)
+    await client.close()
+    assert most == AT_ONCE
+    assert sum(isinstance(one, errors.NotLeading) for one in outcomes) == 5

@@ -104,3 +104,31 @@ async def test_a_full_queue_drops_and_counts(api: Api) -> None:
     assert recorder.dropped == 3
     await recorder.close(timeout=0)
     assert recorder.dropped == 5
+
+
+async def test_each_object_hears_in_order_while_another_waits(api: Api) -> None:
+    """A writer that hangs on one object's event holds up only those that share it."""
+    others_heard, go = asyncio.Event(), asyncio.Event()
+
+    async def hang(request: web.Request) -> None:
+        if '"first"' in await request.text():
+            await go.wait()
+        elif len(api.requests) > 3:
+            others_heard.set()
+
+    api.on_request = hang
+    others = [ObjectRef("v1", "Canary", "test", f"canary-{number}") for number in range(40)]
+    async with recording(api, Clock()) as recorder:
+        recorder.record(CANARY, "Normal", "Synced", "first")
+        for ref in others:
+            for message in ("one", "two", "three"):
+                recorder.record(ref, "Normal", "Synced", message)
+        await others_heard.wait()
+        go.set()
+        await recorder.close()
+    told: dict[str, list[str]] = {}
+    for _, _, _, _, body in api.requests:
+        assert body is not None
+        told.setdefault(body["involvedObject"]["name"], []).append(body["message"])
+    assert told.pop("podinfo") == ["first"]
+    assert list(told.values()) == [["one", "two", "three"]] * len(others)
