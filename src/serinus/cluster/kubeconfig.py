@@ -20,7 +20,7 @@ from serinus.cluster.connection import Connection
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 TOKEN_AGE = 60.0
-"""Seconds after which a token file is read anew: the kubelet rotates tokens at 80 % of their
+"""Seconds after which the files are read anew: the kubelet rotates tokens at 80 % of their
 life, which is 10 minutes at the least."""
 
 
@@ -46,15 +46,15 @@ async def connect(
 def in_cluster(
     environ: Mapping[str, str] = os.environ, account: Path = SERVICE_ACCOUNT
 ) -> Connection:
-    """The connection of the pod's service account. Its token is read anew as it is rotated."""
+    """The connection of the pod's service account. Its token and its authorities are read anew as
+    they are rotated."""
     host = environ.get("KUBERNETES_SERVICE_HOST")
     port = environ.get("KUBERNETES_SERVICE_PORT", "443")
     if not host:
         raise NoConnection("this is no pod: KUBERNETES_SERVICE_HOST is not set")
-    token_file = account / "token"
     try:
         context = create_default_context(cafile=str(account / "ca.crt"))
-        token = _TokenFile(token_file)
+        credentials = _Account(account, context)
     except OSError as error:
         raise NoConnection(
             f"the pod's service account in {account} cannot be read: {error};"
@@ -63,16 +63,23 @@ def in_cluster(
     namespace_file = account / "namespace"
     namespace = namespace_file.read_text().strip() if namespace_file.exists() else "default"
     name = f"[{host}]" if ":" in host else host
-    return Connection(f"https://{name}:{port}", context, token.headers, namespace)
+    return Connection(f"https://{name}:{port}", context, credentials.headers, namespace)
 
 
-class _TokenFile:
-    def __init__(self, path: Path) -> None:
-        self._path = path
+class _Account:
+    """A pod's service account: its token, and the authorities that its connections trust."""
+
+    def __init__(self, directory: Path, trust: SSLContext) -> None:
+        self._directory = directory
+        self._trust = trust
         self._read()
 
     def _read(self) -> None:
-        self._headers = {"Authorization": f"Bearer {self._path.read_text().strip()}"}
+        # An authority that is replaced stays trusted until the process ends: a context only
+        # takes more. New connections go by it at once.
+        self._trust.load_verify_locations(cafile=str(self._directory / "ca.crt"))
+        token = (self._directory / "token").read_text().strip()
+        self._headers = {"Authorization": f"Bearer {token}"}
         self._due = time.monotonic() + TOKEN_AGE
 
     async def headers(self) -> Mapping[str, str]:
