@@ -1,4 +1,4 @@
-.PHONY: setup demo test test-cluster story lint clean FORCE
+.PHONY: setup demo test test-cluster kills story lint clean FORCE
 
 setup: .setup/done
 	@:
@@ -20,6 +20,11 @@ test: setup
 test-cluster: setup
 	tests/controlplane/build
 	.venv/bin/python -m pytest -m controlplane
+
+# The operator is killed at random moments through 200 rollouts; prints the counts.
+kills: setup
+	tests/controlplane/build
+	.venv/bin/python tests/faults/kills.py
 
 story: setup
 	.venv/bin/python -m pytest tests/story
