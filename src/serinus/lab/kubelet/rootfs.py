@@ -63,7 +63,16 @@ def root_arguments() -> list[str]:
     hidden = labs_root()
     if hidden.is_dir():
         arguments += ["--tmpfs", str(hidden)]
-    # The interpreter and this package may lie in a directory that is not the machine's here.
+    return arguments
+
+
+def program_arguments() -> list[str]:
+    """bwrap's arguments that show the interpreter and this package where they would be hidden.
+
+    They come after a container's own mounts: a checkout may lie in /tmp, and many a pod mounts a
+    volume there.
+    """
+    arguments = []
     for path in {Path(sys.prefix), Path(sys.base_prefix), Path(serinus.__file__).parent.parent}:
         if any(path.is_relative_to(own) for own in _OWN):
             arguments += _shown(path)

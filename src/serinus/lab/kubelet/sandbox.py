@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from serinus.lab.kubelet.network import PodNetwork
-from serinus.lab.kubelet.rootfs import Mount, mount_arguments, root_arguments
+from serinus.lab.kubelet.rootfs import Mount, mount_arguments, program_arguments, root_arguments
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -81,6 +81,7 @@ class Sandbox:
     def arguments(self) -> list[str]:
         """What bubblewrap is to set up."""
         arguments = [*root_arguments(), *mount_arguments(self.mounts, self.workdir)]
+        arguments += program_arguments()
         if self.read_only_root:
             arguments += ["--remount-ro", "/"]
         arguments += ["--unshare-pid", "--unshare-uts", "--unshare-ipc", "--cap-drop", "ALL"]
