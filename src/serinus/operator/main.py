@@ -238,11 +238,12 @@ async def _catch_up(canaries: Canaries) -> None:
 
 
 def _unready(needed: Sequence[Cache[Any]], elected: Leadership) -> str:
-    """What is not known yet, and why where that is known. To stand by is to be ready."""
+    """What is not known yet or any more, and why where that is known. To stand by is to be
+    ready."""
     missing = [
         f"{cache.resource.plural}: {cache.last_error or 'not listed yet'}"
         for cache in needed
-        if not cache.synced.is_set()
+        if cache.last_error is not None or not cache.synced.is_set()
     ]
     if len(needed) == 1:
         missing.append("Kuma's kinds: not discovered yet")
