@@ -92,6 +92,9 @@ BLIND: dict[str, list[Rule]] = {
     "the API server answers every other write with 429": [
         Rule(Refuse(429, 1), r"/(canaries|meshhttproutes)", ("PATCH", "PUT"), chance=0.5)
     ],
+    "a write of the route is never answered": [
+        Rule(Hang(), "/meshhttproutes/", ("PATCH", "PUT"), times=1)
+    ],
     "the answers of half the writes are lost": [
         Rule(Drop(done=True), r"/(canaries|meshhttproutes)", ("PATCH", "PUT"), chance=0.5)
     ],
