@@ -32,7 +32,7 @@ ORDER = (0, 2, 1, 3)
 """A slot's quarters, by when they are resorted to: few canaries all share the first, many are
 spread evenly."""
 
-ROOM = 150
+ROOM = 125
 """Canaries in a quarter before the next one is resorted to: a few hundred milliseconds' work."""
 
 _QUARTERS = SLOTS * len(ORDER)
@@ -164,8 +164,8 @@ class Schedule:
         first = math.ceil(earliest / length - 1e-6)
 
         def cost(moment: int) -> tuple[int, int]:
-            shared = self._sharing[slot.interval, moment % _QUARTERS] // ROOM
-            return shared, ORDER.index(moment % len(ORDER))
+            shared = self._sharing[slot.interval, moment % _QUARTERS]
+            return shared if shared >= ROOM else 0, ORDER.index(moment % len(ORDER))
 
         best = min(range(first, first + len(ORDER)), key=cost)
         slot.quarter = best % _QUARTERS
