@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
+from serinus.loadtester.command import run
 from serinus.loadtester.server import LoadTester
 from serinus.loadtester.settings import Settings
 
@@ -140,6 +141,21 @@ async def test_tasks_end_with_the_service(tmp_path: Path) -> None:
         await ask(client, cmd=f"sleep 1000 & echo $! > {child}; wait")
         await true(lambda: child.exists() and bool(child.read_text().strip()))
     await true(lambda: dead(child))
+
+
+async def test_a_command_that_is_cancelled_while_it_starts_leaves_nothing(tmp_path: Path) -> None:
+    for steps in range(40):
+        child = tmp_path / str(steps)
+        text = f"sleep 1000 & echo $! > {child}; wait"
+        running = asyncio.create_task(run("sh", text, 100))
+        for _ in range(steps // 2):
+            await asyncio.sleep(0)
+        running.cancel()
+        async with asyncio.timeout(10):
+            await asyncio.wait([running])
+        assert running.cancelled()
+        if child.exists() and child.read_text():
+            await true(lambda child=child: dead(child))
 
 
 def dead(pid_file: Path) -> bool:

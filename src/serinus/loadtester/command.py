@@ -32,15 +32,7 @@ async def run(shell: str, text: str, timeout: float) -> Result:
     the end, not after the timeout, not when this is cancelled. Raises OSError when the shell
     cannot be started.
     """
-    process = await asyncio.create_subprocess_exec(
-        shell,
-        "-c",
-        text,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        start_new_session=True,
-    )
+    process = await _started(shell, text)
     assert process.stdout is not None
     assert process.stderr is not None
     output, errors = _Kept(), _Kept()
@@ -56,6 +48,28 @@ async def run(shell: str, text: str, timeout: float) -> Result:
         _kill_group(process.pid)
         await process.wait()
     return Result(output.text(), errors.text(), error)
+
+
+async def _started(shell: str, text: str) -> asyncio.subprocess.Process:
+    # When asyncio is cancelled while it starts a process, it ends that one, but not its group.
+    starting = asyncio.ensure_future(
+        asyncio.create_subprocess_exec(
+            shell,
+            "-c",
+            text,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,
+        )
+    )
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        process = await starting
+        _kill_group(process.pid)
+        await process.wait()
+        raise
 
 
 class _Kept:
