@@ -136,7 +136,11 @@ class Terminal:
             left = deadline - time.monotonic()
             readable, _, _ = select.select([self.master], [], [], max(left, 0))
             assert readable, f"still not shown: {words!r}; but {self.seen!r}"
-            self.seen += os.read(self.master, 4096).decode()
+            try:
+                self.seen += os.read(self.master, 4096).decode()
+            except OSError as error:
+                # EIO: nobody has the other side any more.
+                raise AssertionError(f"never shown: {words!r}; but {self.seen!r}") from error
         self.seen = self.seen.partition(words)[2]
 
     def end(self) -> int:

@@ -146,6 +146,8 @@ def test_a_person_types_into_a_container(lab: Lab) -> None:
     lab.ready("typing")
     attached = in_terminal(lab, "attach", "-it", "typing")
     attached.until("try pressing enter")
+    # kubectl tells the terminal's size beside what is typed, sooner or later.
+    attached.type("until [ \"$(stty size)\" = '33 '99 ]; do sleep 0.05; done\n")
     attached.type("stty size; echo $((40 + 2)); exit 3\n")
     attached.until("33 99")
     attached.until("42")
