@@ -73,7 +73,8 @@ def program_arguments() -> list[str]:
     volume there.
     """
     arguments = []
-    for path in {Path(sys.prefix), Path(sys.base_prefix), Path(serinus.__file__).parent.parent}:
+    places = {Path(sys.prefix), Path(sys.base_prefix), Path(serinus.__file__).parent.parent}
+    for path in sorted(places):
         if any(path.is_relative_to(own) for own in _OWN):
             arguments += _shown(path)
     return arguments
