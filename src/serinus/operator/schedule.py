@@ -32,8 +32,9 @@ ORDER = (0, 2, 1, 3)
 """A slot's quarters, by when they are resorted to: few canaries all share the first, many are
 spread evenly."""
 
-ROOM = 125
-"""Canaries in a quarter before the next one is resorted to: a few hundred milliseconds' work."""
+ROOM = 200
+"""Canaries in a quarter before the next one is resorted to: as many as one query can be about
+(`serinus.metrics.batch.MOST`), and less than a second's work."""
 
 _QUARTERS = SLOTS * len(ORDER)
 
