@@ -5,7 +5,8 @@ They are frozen and say *what*, never *how*: the executor turns them into calls,
 changes of a model. Every effect is idempotent: performing it twice is performing it once.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from serinus.analysis.verdict import Measurement
@@ -22,6 +23,36 @@ class Weights:
     def __post_init__(self) -> None:
         if self.primary + self.canary != 100 or min(self.primary, self.canary) < 0:
             raise ValueError(f"weights must be shares of 100, not {self.primary}/{self.canary}")
+
+
+@dataclass(frozen=True, slots=True)
+class Affinity:
+    """Who stays where: a caller that shows ``cookie`` (NAME=VALUE) is sent to the canary, and one
+    that shows ``primary_cookie`` to the primary, whatever the weights are. The side that answers
+    hands its cookie out; the canary's spec says with which attributes."""
+
+    cookie: str
+    primary_cookie: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Where the apex's requests go.
+
+    ``weights`` share out what nothing else decides about. ``matched`` sends the requests that
+    `spec.analysis.match` describes to the canary (an A/B test). ``mirrored`` sends a copy of what
+    goes to the primary to the canary too, `mirrorWeight` percent of it, and drops the answers.
+    """
+
+    weights: Weights
+    matched: bool = False
+    mirrored: bool = False
+    affinity: Affinity | None = None
+
+    @property
+    def reaches_canary(self) -> bool:
+        """Whether any request, or copy of one, can reach the canary's pods."""
+        return self.weights.canary > 0 or self.matched or self.mirrored
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +88,10 @@ class ScaleTargetToZero:
 
 
 @dataclass(frozen=True, slots=True)
-class SetWeights:
-    """Have the route carry these weights; it is made when absent, repaired when changed."""
+class SetTraffic:
+    """Have the route carry this; it is made when absent, repaired when changed."""
 
-    weights: Weights
+    traffic: Traffic
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +103,12 @@ class AwaitRoute:
 class Promote:
     """Copy the target's pod template to the primary.
 
-    ``revision`` is what passed the analysis: the effect fails when the target holds another one
-    by now.
+    ``revision`` is what passed the analysis, and ``configs`` are the checksums of the ConfigMaps
+    and Secrets that it ran with: the effect fails when the target holds something else by now.
     """
 
     revision: str
+    configs: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +146,43 @@ class Record:
     lasting: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """Tell people who are not looking: a message to the canary's alert providers.
+
+    ``described`` adds what the rollout is: target, threshold, deadline, strategy.
+    """
+
+    severity: Literal["info", "warn", "error"]
+    message: str
+    described: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CheckProviders:
+    """Ask whether the metrics providers of the analysis answer at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class HoldDeletion:
+    """Have our finalizer on the Canary, so that its deletion waits for `ReleaseDeletion`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseDeletion:
+    """Take our finalizer off the Canary."""
+
+
+@dataclass(frozen=True, slots=True)
+class GiveBack:
+    """Have the apex Service select the target's pods again, and outlive the Canary."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveRoute:
+    """Take the route away: callers go where the apex Service leads."""
+
+
 Effect = (
     ReconcileServices
     | ReconcilePrimary
@@ -121,13 +190,19 @@ Effect = (
     | ReconcileApex
     | ScaleTargetUp
     | ScaleTargetToZero
-    | SetWeights
+    | SetTraffic
     | AwaitRoute
     | Promote
     | RunHook
     | Measure
     | SaveStatus
     | Record
+    | Alert
+    | CheckProviders
+    | HoldDeletion
+    | ReleaseDeletion
+    | GiveBack
+    | RemoveRoute
 )
 
 

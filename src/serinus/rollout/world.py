@@ -1,6 +1,7 @@
 """The frozen snapshot of the cluster that one tick decides on."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from serinus.api.problem import Problem
@@ -22,12 +23,15 @@ class Readiness:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """A Deployment in its role.
+    """A Deployment, DaemonSet or Service in its role.
 
     ``revision`` is the hash of its pod template (`serinus.workload.revision`), ``generation``
     its metadata.generation, ``replicas`` what its spec asks for, ``available`` how many pods
     can serve. ``origin`` is the `flagger-id` annotation of a primary's template: it tells which
     revision of the target the primary was made from (`serinus.rollout.revision.origin_of`).
+    ``configs`` are the checksums of the ConfigMaps and Secrets that a target uses, by
+    `configmap/NAME` or `secret/NAME`. What has no pods of its own to count (a Service) has one
+    replica, available.
     """
 
     revision: str
@@ -36,6 +40,7 @@ class Workload:
     available: int
     readiness: Readiness
     origin: str | None = None
+    configs: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,8 @@ class World:
     the status says. ``target`` and ``primary`` are None when absent. ``in_primary`` tells
     whether the primary runs the target's template, modulo the renames that a primary gets.
     ``problems`` are all that keeps this Canary from being rolled out. The route's weights are not
-    here: what they should be is in the status, and `SetWeights` makes them so.
+    here: what they should be is in the status, and `SetTraffic` makes them so. ``splits`` tells
+    whether the canary's provider can share traffic out at all (plain Kubernetes cannot).
     """
 
     now: datetime
@@ -56,3 +62,4 @@ class World:
     primary: Workload | None
     in_primary: bool
     problems: tuple[Problem, ...] = ()
+    splits: bool = True
