@@ -125,6 +125,9 @@ class Cache(Generic[T]):
         self.namespace = namespace
         self.synced = asyncio.Event()
         """Set once the first list is in; what the cache shows is then the cluster, once."""
+        self.answered = asyncio.Event()
+        """Set once it is known whether there is a first list: it is in, or ``last_error`` says
+        why not."""
         self.restarts: Counter[str] = Counter()
         """How often the watch was begun anew, by the reason why the one before ended."""
         self.counts: Counter[str] = Counter()
@@ -251,6 +254,7 @@ class Cache(Generic[T]):
                 await asyncio.sleep(self._backoff.delay(failures))
 
     def _tell(self, error: str) -> None:
+        self.answered.set()
         if error != self.last_error:
             self.last_error = error
             self._log.warning("cache cannot be kept current", error=error)
@@ -306,6 +310,7 @@ class Cache(Generic[T]):
         for key in [key for key in self._entries if key not in present]:
             self._remove(key)
         self.synced.set()
+        self.answered.set()
         self._wake()
 
     async def _watch(self) -> None:
