@@ -1,4 +1,4 @@
-"""What a rollout needs of a service mesh."""
+"""What a rollout needs of whatever leads the callers to its pods."""
 
 import enum
 from collections.abc import Callable
@@ -7,15 +7,16 @@ from typing import Protocol
 from serinus.api.canary import Canary
 from serinus.api.problem import Problem
 from serinus.cluster.written import Written
-from serinus.rollout.effects import Weights
+from serinus.rollout.effects import Traffic
 
 
 class Ability(enum.Enum):
-    """Something that a router can do with traffic."""
+    """Something that a router can do with traffic; the value is how a person would call it."""
 
-    WEIGHTS = "weights"
-    HEADER_MATCH = "header match"
-    MIRROR = "mirror"
+    WEIGHTS = "shares by weight"
+    HEADER_MATCH = "matches on headers"
+    QUERY_MATCH = "matches on query parameters"
+    MIRROR = "mirroring"
     AFFINITY = "session affinity"
 
 
@@ -24,39 +25,36 @@ class RoutingError(Exception):
 
 
 class Router(Protocol):
-    """Splits what the apex's callers send between primary and canary.
+    """Leads what the apex's callers send to primary and canary.
 
-    Everything but `reconcile` and `finalize` reads caches only.
+    Everything but `reconcile`, `finalize` and `collect` reads caches only.
     """
 
-    @property
-    def abilities(self) -> frozenset[Ability]:
-        """What it can do with traffic."""
+    def abilities(self, canary: Canary) -> frozenset[Ability]:
+        """What it can do with this canary's traffic."""
 
     def problems(self, canary: Canary) -> tuple[Problem, ...]:
-        """What keeps it from serving this canary at all, whatever the rollout does."""
-
-    def weights(self, canary: Canary) -> Weights | None:
-        """The weights that the route carries; None when there is no route, or when somebody
-        made it carry something that is no split between primary and canary."""
+        """What keeps it from serving this canary, whatever the rollout does: also all that the
+        canary asks for and `abilities` does not have."""
 
     def drift(self, canary: Canary) -> tuple[str, ...]:
-        """Fields of the route, other than the weights, that are not as Serinus left them.
+        """Fields of what it wrote, other than where requests go, that are not as Serinus left
+        them.
 
         `reconcile` puts them back; ask before, to tell people.
         """
 
-    async def reconcile(self, canary: Canary, weights: Weights) -> list[Written]:
-        """Have a route that carries these weights: made when absent, repaired when changed,
-        untouched when it is as it should be.
+    async def reconcile(self, canary: Canary, traffic: Traffic) -> list[Written]:
+        """Have the requests go there: what that takes is made when absent, repaired when
+        changed, untouched when it is as it should be.
 
         Raises:
-            RoutingError: the mesh would not do with this route what the weights say.
+            RoutingError: the mesh would not do what ``traffic`` says.
         """
 
     async def finalize(self, canary: Canary) -> None:
-        """Take the route away when it is this canary's."""
+        """Take away what is this canary's."""
 
     async def collect(self, exists: Callable[[str, str], bool]) -> None:
-        """Take away the routes of canaries that were deleted while nobody watched; ``exists``
-        is asked by namespace and name."""
+        """Take away what is of canaries that were deleted while nobody watched; ``exists`` is
+        asked by namespace and name."""

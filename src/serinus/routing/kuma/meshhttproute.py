@@ -18,7 +18,7 @@ from serinus.cluster.errors import NotFound
 from serinus.cluster.kinds import CANARIES, MESHHTTPROUTES, MESHSERVICES
 from serinus.cluster.ownership import owner_reference
 from serinus.cluster.written import Written
-from serinus.rollout.effects import Weights
+from serinus.rollout.effects import Traffic, Weights
 from serinus.routing.kuma.meshservices import declared_problems, live_problems
 from serinus.routing.kuma.views import (
     MeshHTTPRouteView,
@@ -112,8 +112,6 @@ def belongs(canary: Canary, live: MeshHTTPRouteView) -> bool:
 class MeshHTTPRouteRouter:
     """The `Router` of meshes with MeshServices on Kuma 2.9 to 2.14."""
 
-    abilities = frozenset({Ability.WEIGHTS})
-
     def __init__(
         self,
         client: Client,
@@ -123,6 +121,9 @@ class MeshHTTPRouteRouter:
         self._client = client
         self._routes = routes
         self._mesh_services = mesh_services
+
+    def abilities(self, canary: Canary) -> frozenset[Ability]:  # noqa: ARG002 (Router's)
+        return frozenset({Ability.WEIGHTS})
 
     def problems(self, canary: Canary) -> tuple[Problem, ...]:
         found = list(declared_problems(canary))
@@ -141,17 +142,14 @@ class MeshHTTPRouteRouter:
         """What would make Kuma not give the canary its share of the traffic."""
         return live_problems(canary, self._mesh_services)
 
-    def weights(self, canary: Canary) -> Weights | None:
-        live = self._live(canary)
-        return None if live is None else carried_weights(canary, live)
-
     def drift(self, canary: Canary) -> tuple[str, ...]:
         live = self._live(canary)
         if live is None:
             return ()
         return paths(route_change(canary, live, carried_weights(canary, live) or AT_REST))
 
-    async def reconcile(self, canary: Canary, weights: Weights) -> list[Written]:
+    async def reconcile(self, canary: Canary, traffic: Traffic) -> list[Written]:
+        weights = traffic.weights
         if weights.canary > 0:
             # All traffic to the primary is always safe: a route that does not resolve leads to
             # the apex, which selects the primary too. So going back never has to wait.

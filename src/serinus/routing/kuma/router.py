@@ -6,7 +6,7 @@ from serinus.api.canary import Canary
 from serinus.api.problem import Problem
 from serinus.cluster.client import Client
 from serinus.cluster.written import Written
-from serinus.rollout.effects import Weights
+from serinus.rollout.effects import Traffic
 from serinus.routing.kuma.dialect import MESHES, Dialect, MeshFacts, choose
 from serinus.routing.kuma.discovery import ForeignTrafficRoutes, KumaCaches, KumaKinds
 from serinus.routing.kuma.meshhttproute import MeshHTTPRouteRouter
@@ -21,8 +21,6 @@ class KumaRouter:
     with new caches. ``assumed_mode`` is the `spec.meshServices.mode` of meshes that this operator
     may not read; empty when nobody has told it.
     """
-
-    abilities = frozenset({Ability.WEIGHTS})
 
     def __init__(
         self, client: Client, kinds: KumaKinds, caches: KumaCaches, assumed_mode: str = ""
@@ -57,23 +55,23 @@ class KumaRouter:
     def _assumed(self) -> str | None:
         return (self._assumed_mode or None) if MESHES in self._kinds.unreadable else None
 
+    def abilities(self, canary: Canary) -> frozenset[Ability]:
+        router = self._router(canary)
+        return frozenset() if isinstance(router, Problem) else router.abilities(canary)
+
     def problems(self, canary: Canary) -> tuple[Problem, ...]:
         router = self._router(canary)
         return (router,) if isinstance(router, Problem) else router.problems(canary)
-
-    def weights(self, canary: Canary) -> Weights | None:
-        router = self._router(canary)
-        return None if isinstance(router, Problem) else router.weights(canary)
 
     def drift(self, canary: Canary) -> tuple[str, ...]:
         router = self._router(canary)
         return () if isinstance(router, Problem) else router.drift(canary)
 
-    async def reconcile(self, canary: Canary, weights: Weights) -> list[Written]:
+    async def reconcile(self, canary: Canary, traffic: Traffic) -> list[Written]:
         router = self._router(canary)
         if isinstance(router, Problem):
             raise RoutingError(str(router))
-        return await router.reconcile(canary, weights)
+        return await router.reconcile(canary, traffic)
 
     async def finalize(self, canary: Canary) -> None:
         # A route may be there in a dialect that the mesh has left since.

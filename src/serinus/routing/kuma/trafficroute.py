@@ -16,7 +16,7 @@ from serinus.cluster.errors import NotFound
 from serinus.cluster.kinds import TRAFFICROUTES
 from serinus.cluster.ownership import UNMANAGED_BY_FLUX
 from serinus.cluster.written import Written
-from serinus.rollout.effects import Weights
+from serinus.rollout.effects import Traffic, Weights
 from serinus.routing.kuma.dialect import MESH_PATH
 from serinus.routing.kuma.views import TrafficRouteView, decode_traffic_route
 from serinus.routing.kuma.writing import (
@@ -117,11 +117,12 @@ def for_some_canary(route: TrafficRouteView) -> bool:
 class TrafficRouteRouter:
     """The `Router` of meshes that live by TrafficRoutes."""
 
-    abilities = frozenset({Ability.WEIGHTS})
-
     def __init__(self, client: Client, routes: Cache[TrafficRouteView]) -> None:
         self._client = client
         self._routes = routes
+
+    def abilities(self, canary: Canary) -> frozenset[Ability]:  # noqa: ARG002 (Router's)
+        return frozenset({Ability.WEIGHTS})
 
     def problems(self, canary: Canary) -> tuple[Problem, ...]:
         live = self._live(canary)
@@ -144,17 +145,14 @@ class TrafficRouteRouter:
             )
         return ()
 
-    def weights(self, canary: Canary) -> Weights | None:
-        live = self._live(canary)
-        return None if live is None else carried_weights(canary, live)
-
     def drift(self, canary: Canary) -> tuple[str, ...]:
         live = self._live(canary)
         if live is None:
             return ()
         return paths(route_change(canary, live, carried_weights(canary, live) or AT_REST))
 
-    async def reconcile(self, canary: Canary, weights: Weights) -> list[Written]:
+    async def reconcile(self, canary: Canary, traffic: Traffic) -> list[Written]:
+        weights = traffic.weights
         live = self._live(canary)
         name = live.metadata.name if live is not None else self._free_name(canary)
         name = name or canary.apex_name
