@@ -7,11 +7,14 @@ import argparse
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NoReturn
 
 from serinus.api import duration
 
 DEFAULT_TASKS = 64
+
+_CONFIGMAP = re.compile(r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?")
 
 
 class SettingsError(Exception):
@@ -24,6 +27,7 @@ class Settings:
 
     ``timeout`` is the longest that a task may run, in seconds. ``namespaces`` must be found in
     the namespace that a caller claims to speak for. ``tasks`` bounds those that run at a time.
+    Gates are kept in the ConfigMap or the file that is named, else in memory.
     """
 
     port: int = 9090
@@ -31,6 +35,8 @@ class Settings:
     timeout: float = 3600.0
     namespaces: re.Pattern[str] | None = None
     tasks: int = DEFAULT_TASKS
+    gates_configmap: str = ""
+    gates_file: Path | None = None
     log_level: str = "info"
     log_encoding: str = "json"
 
@@ -60,6 +66,12 @@ def parser() -> argparse.ArgumentParser:
     flag("timeout", "1h", "longest that a task may run")
     flag("namespace-regexp", "", "only callers from namespaces in which this is found")
     flag("max-tasks", str(DEFAULT_TASKS), "most tasks that run at a time; more are answered 429")
+    flag(
+        "gates-configmap", "", "ConfigMap of the pod's namespace that keeps gates; memory if empty"
+    )
+    flag(
+        "gates-file", "", "file that keeps gates, on a volume that replicas share; memory if empty"
+    )
     flag("log-level", "info", "debug, info, warn or error")
     flag("zap-encoding", "json", "json or console")
     built.add_argument(
@@ -81,12 +93,19 @@ def parse(arguments: Sequence[str]) -> Settings:
         namespaces = re.compile(given["namespace-regexp"]) if given["namespace-regexp"] else None
     except re.error as error:
         raise SettingsError(f"-namespace-regexp is not a regular expression: {error}") from None
+    configmap, file = given["gates-configmap"], given["gates-file"]
+    if configmap and file:
+        raise SettingsError("-gates-configmap and -gates-file exclude each other; leave one out")
+    if configmap and not _CONFIGMAP.fullmatch(configmap):
+        raise SettingsError(f"-gates-configmap must be a ConfigMap's name, not {configmap!r}")
     return Settings(
         port=_number("port", given["port"], 0, 65535),
         listen=given["listen"],
         timeout=timeout,
         namespaces=namespaces,
         tasks=_number("max-tasks", given["max-tasks"], 1, 10_000),
+        gates_configmap=configmap,
+        gates_file=Path(file) if file else None,
         log_level=_one_of("log-level", given["log-level"], ("debug", "info", "warn", "error")),
         log_encoding=_one_of("zap-encoding", given["zap-encoding"], ("json", "console")),
     )
