@@ -44,6 +44,15 @@ class Condition(Resource, frozen=True, kw_only=True):
     ] = None
 
 
+class Acknowledgement(Resource, frozen=True, kw_only=True):
+    """The answer to a request that somebody made by an annotation of the Canary."""
+
+    request: Annotated[str, doc("The annotation's value: who asked, and when.")]
+    outcome: Annotated[str, doc("What came of it, in words.")]
+    time: Annotated[datetime, doc("When it was answered.", format="date-time")]
+    revision: Annotated[str, doc("The revision that the request is good for.")] = ""
+
+
 class CanaryStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The status, as one value that is written whole.
 
@@ -57,9 +66,9 @@ class CanaryStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     canary_weight: Annotated[Whole, doc("Percent of the traffic that the canary gets.")] = 0
     iterations: Annotated[Whole, doc("Iterations of this analysis so far, without weights.")] = 0
     tracked_configs: Annotated[
-        Mapping[str, Annotated[str, doc("The object's hash.")]],
+        Mapping[str, Annotated[str, doc("The object's hash.")]] | None,
         doc("Hash of each ConfigMap and Secret that the target uses, by kind/name."),
-    ] = field(default_factory=dict)
+    ] = None
     last_applied_spec: Annotated[str, doc("Hash of the newest revision that was noticed.")] = ""
     last_promoted_spec: Annotated[str, doc("Hash of the revision that was promoted last.")] = ""
     last_applied_generation: Annotated[
@@ -77,6 +86,10 @@ class CanaryStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     previous_session_affinity_cookie: Annotated[
         str | None, doc("Cookie of the rollout before this one, still to be expired.")
     ] = None
+    acknowledged: Annotated[
+        Mapping[str, Annotated[Acknowledgement, doc("The last answer.")]],
+        doc("Answers to what was asked by annotations of serinus.dev, by verb."),
+    ] = field(default_factory=dict)
     conditions: Annotated[
         tuple[Annotated[Condition, doc("One observation.")], ...],
         doc("Observations in the form that kubectl wait understands."),

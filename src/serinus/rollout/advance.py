@@ -13,10 +13,12 @@ from serinus.rollout import status as statuses
 from serinus.rollout.analyse import analyse
 from serinus.rollout.bootstrap import initialise
 from serinus.rollout.effects import Record, SaveStatus
-from serinus.rollout.promotion import finalise, promote
-from serinus.rollout.rest import rest
+from serinus.rollout.promotion import finalise, promote, recover
+from serinus.rollout.rest import rest, serves_for_primary
 from serinus.rollout.rollback import roll_back
+from serinus.rollout.termination import promise, terminate
 from serinus.rollout.tick import Tick, TickStoppedError, must
+from serinus.rollout.verbs import heed
 from serinus.rollout.world import World
 
 _ROLLING_OUT = frozenset(
@@ -36,7 +38,9 @@ def advance(canary: Canary, world: World) -> Tick:
 def _advance(canary: Canary, world: World) -> Tick:
     status = canary.status
     if canary.metadata.deletion_timestamp is not None:
+        yield from terminate(canary, world, status)
         return
+    yield from promise(canary)
     if canary.spec.suspend:
         yield from _set_aside(canary, status, world)
         return
@@ -55,6 +59,12 @@ def _advance(canary: Canary, world: World) -> Tick:
     if world.target is None and status.phase is not Phase.FINALISING:
         yield from roll_back(canary, world, status, messages.target_gone(canary))
         return
+    heeded = yield from heed(canary, world, status)
+    if heeded is not None:
+        yield from _go_on(canary, world, heeded)
+
+
+def _go_on(canary: Canary, world: World, status: CanaryStatus) -> Tick:
     match status.phase:
         case Phase.NONE | Phase.INITIALIZING:
             yield from initialise(canary, world, status)
@@ -64,6 +74,8 @@ def _advance(canary: Canary, world: World) -> Tick:
             yield from promote(canary, world, status)
         case Phase.FINALISING:
             yield from finalise(canary, world, status)
+        case Phase.FAILED if serves_for_primary(status):
+            yield from recover(canary, world, status)
         case Phase.INITIALIZED | Phase.WAITING | Phase.SUCCEEDED | Phase.FAILED:
             yield from rest(canary, world, status)
         case Phase.TERMINATING | Phase.TERMINATED:

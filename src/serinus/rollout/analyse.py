@@ -1,33 +1,28 @@
 """The analysis: step by step, as long as every check passes."""
 
-from collections.abc import Generator
-
-from serinus.analysis.threshold import OutOfBounds, Pass, judge
-from serinus.analysis.verdict import NoData, Unavailable, Value
-from serinus.api.canary import Canary, CanaryStatus, Metric, Webhook
-from serinus.rollout import messages
+from serinus.api.canary import Canary, CanaryStatus, Phase
+from serinus.rollout import gates, hooks, messages
 from serinus.rollout import status as statuses
-from serinus.rollout.effects import (
-    Effect,
-    Failed,
-    Measure,
-    Outcome,
-    Record,
-    RunHook,
-    SaveStatus,
-    ScaleTargetUp,
-    SetWeights,
-)
+from serinus.rollout.checks import check
+from serinus.rollout.conditions import Stalled, stalled_for
+from serinus.rollout.effects import Alert, Failed, Record, SaveStatus, ScaleTargetUp, SetTraffic
 from serinus.rollout.promotion import start_promotion
 from serinus.rollout.rest import keep
 from serinus.rollout.restart import describe_anew, restart
 from serinus.rollout.revision import superseded
 from serinus.rollout.rollback import finish_rollback, roll_back
-from serinus.rollout.tick import ALL_TO_PRIMARY, Tick, must, weights_of
+from serinus.rollout.strategy import (
+    ALL_TO_PRIMARY,
+    Strategy,
+    is_untouched,
+    iterations_of,
+    next_weight,
+    strategy_of,
+    traffic_of,
+)
+from serinus.rollout.tick import Check, Tick, must
+from serinus.rollout.verbs import is_forced, is_promotion_asked
 from serinus.rollout.world import World
-
-Check = Generator[Effect, Outcome, bool]
-"""A check yields effects like a tick and returns whether it passed."""
 
 
 def analyse(canary: Canary, world: World, status: CanaryStatus) -> Tick:
@@ -39,33 +34,50 @@ def analyse(canary: Canary, world: World, status: CanaryStatus) -> Tick:
     if superseded(status, world.target):
         yield from restart(canary, world, status)
         return
-    status = yield from describe_anew(world, status)
+    status = statuses.noting((yield from describe_anew(world, status)), world.target)
     yield from keep()
     if world.target.replicas == 0:
-        yield from must(SetWeights(ALL_TO_PRIMARY))
+        yield from must(SetTraffic(ALL_TO_PRIMARY))
         yield from must(ScaleTargetUp())
         return
     if not world.target.readiness.ready:
         yield from _wait_for_target(canary, world, status)
         return
-    outcome = yield SetWeights(weights_of(status.canary_weight))
-    if isinstance(outcome, Failed):
-        # Traffic is not where the analysis needs it, so measuring would judge something else.
-        yield Record("Warning", messages.failed(canary, "SetWeights", outcome.why), lasting=True)
-        if world.due:
-            yield from _count_failure(canary, world, status)
+    if not (yield from _carried(canary, world, status)):
+        return
+    if canary.spec.skip_analysis:
+        yield from start_promotion(canary, world, status)
         return
     if world.primary is None or not world.primary.readiness.ready:
-        why = world.primary.readiness.why if world.primary else "to be created"
-        yield Record("Warning", messages.waiting_for_primary(canary, why), lasting=True)
+        yield from _wait_for_primary(canary, world, status)
         return
-    if not world.due:
+    if is_promotion_asked(status) and (is_forced(status) or world.due):
+        yield from _promote(canary, world, status)
         return
-    passed = yield from _checks(canary, status)
-    if passed:
-        yield from _next_step(canary, world, status)
+    if not world.due or statuses.is_paused(status):
+        return
+    if (yield from hooks.rollback_asked(canary, status.phase)):
+        message = messages.rollback_hook_invoked(canary)
+        alert = Alert("warn", "Rolling back manual webhook invoked")
+        yield from roll_back(canary, world, status, message, alert)
+        return
+    complaint = yield from check(canary, status)
+    if complaint is None:
+        yield from _step(canary, world, status)
     else:
-        yield from _count_failure(canary, world, status)
+        yield from _count_failure(canary, world, status, complaint)
+
+
+def _carried(canary: Canary, world: World, status: CanaryStatus) -> Check:
+    """Whether the traffic is where the analysis needs it: else it would judge something else."""
+    outcome = yield SetTraffic(traffic_of(canary, status, splits=world.splits))
+    if not isinstance(outcome, Failed):
+        return True
+    message = messages.failed(canary, "SetTraffic", outcome.why)
+    yield Record("Warning", message, lasting=True)
+    if world.due:
+        yield from _count_failure(canary, world, status, message)
+    return False
 
 
 def _wait_for_target(canary: Canary, world: World, status: CanaryStatus) -> Tick:
@@ -73,89 +85,117 @@ def _wait_for_target(canary: Canary, world: World, status: CanaryStatus) -> Tick
     readiness = world.target.readiness
     if readiness.hopeless:
         message = messages.deadline_exceeded(canary, readiness.why)
-        yield from roll_back(canary, world, status, message)
-    elif world.target.available == 0 and status.canary_weight > 0:
-        yield Record("Warning", messages.no_pods(canary, readiness.why))
-        yield from _count_failure(canary, world, statuses.weighing(status, 0, world.now))
-        yield from must(SetWeights(ALL_TO_PRIMARY))
+        alert = Alert("error", f"Progress deadline exceeded {readiness.why}")
+        yield from roll_back(canary, world, status, message, alert)
+    elif world.target.available == 0 and traffic_of(canary, status).reaches_canary:
+        message = messages.no_pods(canary, readiness.why)
+        yield Record("Warning", message)
+        weighed = statuses.weighing(status, 0, world.now)
+        yield from _count_failure(canary, world, weighed, message)
+        yield from must(SetTraffic(ALL_TO_PRIMARY))
     else:
-        yield from must(SetWeights(weights_of(status.canary_weight)))
-        yield Record("Warning", messages.waiting_for_target(canary, readiness.why), lasting=True)
+        yield from must(SetTraffic(traffic_of(canary, status, splits=world.splits)))
+        message = messages.waiting_for_target(canary, readiness.why)
+        yield Record("Warning", message, lasting=True)
 
 
-def _next_step(canary: Canary, world: World, status: CanaryStatus) -> Tick:
-    analysis = canary.spec.analysis
-    if status.canary_weight >= analysis.max_weight_or_default:
-        yield from start_promotion(canary, world, status)
+def _wait_for_primary(canary: Canary, world: World, status: CanaryStatus) -> Tick:
+    """A primary that fails is not the canary's fault: hold, count nothing, and say so."""
+    if world.primary is None:
+        yield Record("Warning", messages.waiting_for_primary_to_appear(canary), lasting=True)
         return
-    weight = min(100, status.canary_weight + (analysis.step_weight or 0))
-    yield from must(SaveStatus(statuses.weighing(status, weight, world.now)))
-    yield from must(SetWeights(weights_of(weight)))
+    readiness = world.primary.readiness
+    if not readiness.hopeless:
+        message = messages.waiting_for_primary(canary, readiness.why)
+        yield Record("Warning", message, lasting=True)
+    elif not stalled_for(status, Stalled.PRIMARY_NOT_READY):
+        message = messages.primary_failing(canary, readiness.why)
+        stalled = statuses.stalled(status, Stalled.PRIMARY_NOT_READY, message, world.now)
+        yield from must(SaveStatus(stalled))
+        yield Record("Warning", message)
+        yield Alert("error", message)
+
+
+def _step(canary: Canary, world: World, status: CanaryStatus) -> Tick:
+    """One step on, in the way of the canary's strategy."""
+    match strategy_of(canary, splits=world.splits):
+        case Strategy.WEIGHTED:
+            yield from _add_weight(canary, world, status)
+        case Strategy.AB_TESTING:
+            yield from _test_matching(canary, world, status)
+        case Strategy.BLUE_GREEN:
+            yield from _test_beside(canary, world, status)
+
+
+def _add_weight(canary: Canary, world: World, status: CanaryStatus) -> Tick:
+    if status.canary_weight >= canary.spec.analysis.max_weight_or_default:
+        yield from _promote(canary, world, status)
+        return
+    if not (yield from gates.is_open(canary, world, status, gates.TRAFFIC)):
+        return
+    if canary.spec.analysis.mirror and is_untouched(status):
+        # One interval of copied requests before the first real one.
+        yield from _move(canary, world, statuses.iterated(status, 0, world.now))
+        return
+    weight = next_weight(canary, status.canary_weight)
+    yield from _move(canary, world, statuses.weighing(status, weight, world.now))
     yield Record("Normal", messages.advanced(canary, weight))
 
 
-def _count_failure(canary: Canary, world: World, status: CanaryStatus) -> Tick:
-    status = statuses.check_failed(status, world.now)
+def _test_matching(canary: Canary, world: World, status: CanaryStatus) -> Tick:
+    if status.iterations >= iterations_of(canary):
+        yield from _promote(canary, world, status)
+        return
+    yield from _iterate(canary, world, status, weight=100)
+
+
+def _test_beside(canary: Canary, world: World, status: CanaryStatus) -> Tick:
+    iterations = iterations_of(canary)
+    if status.iterations < iterations:
+        if status.iterations == 0 and canary.spec.analysis.iterations is None:
+            yield Record("Warning", messages.weights_unsupported(iterations))
+        yield from _iterate(canary, world, status, weight=0)
+    elif status.iterations == iterations and world.splits:
+        if not (yield from _approved(canary, world, status)):
+            return
+        yield from _move(canary, world, statuses.iterated(status, 100, world.now))
+        mirrored = canary.spec.analysis.mirror
+        yield Record("Normal", messages.routing_to_canary(mirrored=mirrored))
+    else:
+        yield from _promote(canary, world, status)
+
+
+def _iterate(canary: Canary, world: World, status: CanaryStatus, *, weight: int) -> Tick:
+    status = statuses.iterated(status, weight, world.now)
+    yield from _move(canary, world, status)
+    message = messages.iterated(canary, status.iterations, iterations_of(canary))
+    yield Record("Normal", message)
+
+
+def _move(canary: Canary, world: World, status: CanaryStatus) -> Tick:
+    """Decide where the traffic goes next, and let it go there."""
+    yield from must(SaveStatus(status))
+    yield from must(SetTraffic(traffic_of(canary, status, splits=world.splits)))
+
+
+def _promote(canary: Canary, world: World, status: CanaryStatus) -> Tick:
+    if is_forced(status) or (yield from _approved(canary, world, status)):
+        yield from start_promotion(canary, world, status)
+
+
+def _approved(canary: Canary, world: World, status: CanaryStatus) -> Check:
+    waiting = status
+    if status.phase is not Phase.WAITING_PROMOTION:
+        waiting = statuses.enter(canary, status, Phase.WAITING_PROMOTION, world.now)
+    return (yield from gates.is_open(canary, world, waiting, gates.PROMOTION))
+
+
+def _count_failure(canary: Canary, world: World, status: CanaryStatus, why: str) -> Tick:
+    status = statuses.check_failed(status, why, world.now)
     if status.failed_checks >= canary.spec.analysis.threshold_or_default:
-        message = messages.threshold_reached(canary, status.failed_checks)
-        yield from roll_back(canary, world, status, message)
+        failed = status.failed_checks
+        message = messages.threshold_reached(canary, failed)
+        alert = Alert("error", f"Failed checks threshold reached {failed}")
+        yield from roll_back(canary, world, status, message, alert)
     else:
         yield from must(SaveStatus(status))
-
-
-def _checks(canary: Canary, status: CanaryStatus) -> Check:
-    """Before any traffic the pre-rollout hooks, later the rollout hooks and the metrics."""
-    if status.canary_weight == 0:
-        yield Record("Normal", messages.starting(canary))
-        return (yield from _pre_rollout(canary))
-    return (yield from _rollout_hooks(canary)) and (yield from _metrics(canary))
-
-
-def _hooks(canary: Canary, kind: str) -> tuple[Webhook, ...]:
-    return tuple(hook for hook in canary.spec.analysis.webhooks if hook.kind == kind)
-
-
-def _pre_rollout(canary: Canary) -> Check:
-    for hook in _hooks(canary, "pre-rollout"):
-        outcome = yield RunHook(hook, "Progressing")
-        if isinstance(outcome, Failed):
-            message = messages.pre_rollout_failed(canary, hook.name, outcome.why)
-            yield Record("Warning", message)
-            return False
-        yield Record("Normal", messages.pre_rollout_passed(hook.name))
-    return True
-
-
-def _rollout_hooks(canary: Canary) -> Check:
-    for hook in _hooks(canary, "rollout"):
-        outcome = yield RunHook(hook, "Progressing")
-        if isinstance(outcome, Failed):
-            message = messages.rollout_hook_failed(canary, hook.name, outcome.why)
-            yield Record("Warning", message)
-            return False
-    return True
-
-
-def _metrics(canary: Canary) -> Check:
-    for metric in canary.spec.analysis.metrics:
-        outcome = yield Measure(metric)
-        complaint = _complaint(canary, metric, outcome)
-        if complaint is not None:
-            yield Record("Warning", complaint)
-            return False
-    return True
-
-
-def _complaint(canary: Canary, metric: Metric, outcome: Outcome) -> str | None:
-    """What is wrong with the metric, in words; None when it is within its bounds."""
-    if not isinstance(outcome, Value | NoData | Unavailable):
-        raise TypeError(f"a measurement was asked for, not {outcome!r}")
-    match judge(metric, outcome):
-        case Pass():
-            return None
-        case OutOfBounds() as verdict:
-            return messages.out_of_bounds(canary, metric, verdict)
-        case NoData() as nothing:
-            return messages.no_values(canary, metric, nothing)
-        case Unavailable() as silent:
-            return messages.query_failed(metric, silent)

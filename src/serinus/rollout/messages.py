@@ -56,6 +56,36 @@ def waiting_for_primary_to_appear(canary: Canary) -> str:
     return f"Waiting for {_primary(canary)} to be created"
 
 
+def providers_available() -> str:
+    return "all the metrics providers are available!"
+
+
+def providers_unavailable(why: str) -> str:
+    return f"Error checking metric providers: {why}"
+
+
+def primary_failing(canary: Canary, why: str) -> str:
+    return (
+        f"Halt {_canary(canary)} advancement: the primary {_primary(canary)} does not get ready by "
+        f"itself: {why}; repair it, or promote the canary by hand"
+    )
+
+
+def stood_down(canary: Canary) -> str:
+    return f"{_target(canary)} is back at a revision that is known: nothing waits any more"
+
+
+def returned(canary: Canary) -> str:
+    return (
+        f"{_target(canary)} is back at the revision that the primary runs: ending the analysis, "
+        "there is nothing to promote"
+    )
+
+
+def scaled_down_after_return(canary: Canary) -> str:
+    return f"Analysis ended without a promotion! Scaling down {_target(canary)}"
+
+
 def no_pods(canary: Canary, why: str) -> str:
     return (
         f"Halt {_canary(canary)} advancement no canary pod is available, "
@@ -83,6 +113,47 @@ def advanced(canary: Canary, weight: int) -> str:
     return f"Advance {_canary(canary)} canary weight {weight}"
 
 
+def iterated(canary: Canary, iteration: int, iterations: int) -> str:
+    return f"Advance {_canary(canary)} canary iteration {iteration}/{iterations}"
+
+
+def primary_advanced(canary: Canary, weight: int) -> str:
+    return f"Advance {_canary(canary)} primary weight {weight}"
+
+
+def routing_to_canary(*, mirrored: bool) -> str:
+    if mirrored:
+        return "Stop traffic mirroring and route all traffic to canary"
+    return "Routing all traffic to canary"
+
+
+def weights_unsupported(iterations: int) -> str:
+    return (
+        "Progressive traffic is not supported when using the kubernetes provider; "
+        f"running {iterations} iterations instead"
+    )
+
+
+def hook_passed(kind: str, hook: str) -> str:
+    return f"{kind.capitalize()} check {hook} passed"
+
+
+def waiting_for_approval(canary: Canary, gate: str, what: str = "approval") -> str:
+    return f"Halt {_canary(canary)} advancement waiting for {what} {gate}"
+
+
+def no_rollback_asked(hook: str) -> str:
+    return f"Rollback hook {hook} not signaling a rollback"
+
+
+def rollback_hook_invoked(canary: Canary) -> str:
+    return f"Rolling back {_canary(canary)} manual webhook invoked"
+
+
+def post_rollout_failed(hook: str, why: str) -> str:
+    return f"Post-rollout hook {hook} failed {why}"
+
+
 def copying(canary: Canary) -> str:
     return f"Copying {_target(canary)} template spec to {_primary(canary)}"
 
@@ -93,6 +164,14 @@ def routing_to_primary() -> str:
 
 def promoted(canary: Canary) -> str:
     return f"Promotion completed! Scaling down {_target(canary)}"
+
+
+def promoted_unanalysed(canary: Canary) -> str:
+    return f"Promotion completed! Canary analysis was skipped for {_target(canary)}"
+
+
+def promotion_failed(canary: Canary, why: str) -> str:
+    return f"Promotion of {_target(canary)} failed, primary not ready: {why}"
 
 
 def threshold_reached(canary: Canary, failed_checks: int) -> str:
@@ -111,7 +190,25 @@ def rolled_back(canary: Canary) -> str:
     return f"Canary failed! Scaling down {_target(canary)}"
 
 
+def terminating(canary: Canary) -> str:
+    return f"Terminating canary {_canary(canary)}"
+
+
+def given_back(canary: Canary) -> str:
+    return f"Canary {_canary(canary)} is deleted: {_target(canary)} serves again"
+
+
+def requested(canary: Canary, what: str, request: str) -> str:
+    return f"{what} {_canary(canary)}: requested by {request or 'an annotation'}"
+
+
+def not_done(canary: Canary, verb: str, why: str) -> str:
+    return f"Cannot {verb} {_canary(canary)}: {why}"
+
+
 def no_values(canary: Canary, metric: Metric, outcome: NoData) -> str:
+    if metric.query or metric.template_ref is not None:
+        return f"Halt advancement no values found for custom metric: {metric.name}: {outcome.why}"
     return (
         f"Halt advancement no values found for kuma metric {metric.name} "
         f"probably {_target(canary)} is not receiving traffic: {outcome.why}"

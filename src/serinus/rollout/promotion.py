@@ -3,26 +3,30 @@
 import msgspec
 
 from serinus.api.canary import Canary, CanaryStatus, Phase
-from serinus.rollout import messages
+from serinus.rollout import hooks, messages
 from serinus.rollout import status as statuses
+from serinus.rollout.conditions import Analyzing, analyzes
 from serinus.rollout.effects import (
+    Alert,
     AwaitRoute,
     Promote,
     ReconcileAutoscaler,
     Record,
     SaveStatus,
     ScaleTargetToZero,
-    SetWeights,
+    SetTraffic,
 )
 from serinus.rollout.rest import keep
 from serinus.rollout.restart import describe_anew, restart
 from serinus.rollout.revision import origin_of, superseded
-from serinus.rollout.tick import ALL_TO_PRIMARY, Tick, must, weights_of
+from serinus.rollout.strategy import ALL_TO_PRIMARY, Strategy, strategy_of, traffic_of
+from serinus.rollout.tick import Tick, must
+from serinus.rollout.verbs import is_promotion_asked
 from serinus.rollout.world import World
 
 
 def start_promotion(canary: Canary, world: World, status: CanaryStatus) -> Tick:
-    """The analysis is complete: copy the revision that passed it to the primary."""
+    """The analysis is complete, or was not wanted: copy the revision to the primary."""
     status = statuses.enter(canary, status, Phase.PROMOTING, world.now)
     yield from must(SaveStatus(status))
     yield Record("Normal", messages.copying(canary))
@@ -33,7 +37,7 @@ def promote(canary: Canary, world: World, status: CanaryStatus) -> Tick:
     """Wait until the primary serves the promoted revision, then route back to it."""
     assert world.target is not None
     yield from keep()
-    yield from _hold_weights(world, status)
+    yield from _hold_traffic(canary, world, status)
     if not _copied(world, status):
         if superseded(status, world.target):
             # What passed the analysis is gone, and what took its place has not been judged.
@@ -43,41 +47,121 @@ def promote(canary: Canary, world: World, status: CanaryStatus) -> Tick:
         return
     assert world.primary is not None
     yield from must(ReconcileAutoscaler(follow=True))
-    if not world.primary.readiness.ready:
-        why = world.primary.readiness.why
-        yield Record("Warning", messages.waiting_for_primary(canary, why), lasting=True)
-        return
-    status = statuses.weighing(status, 0, world.now)
-    yield from must(SaveStatus(statuses.enter(canary, status, Phase.FINALISING, world.now)))
-    yield Record("Normal", messages.routing_to_primary())
-    yield from must(SetWeights(ALL_TO_PRIMARY))
+    readiness = world.primary.readiness
+    if readiness.hopeless:
+        yield from _give_up(canary, world, status, readiness.why)
+    elif not readiness.ready:
+        message = messages.waiting_for_primary(canary, readiness.why)
+        yield Record("Warning", message, lasting=True)
+    elif _returns_by_steps(canary, world, status):
+        yield from _return_step(canary, world, status)
+    else:
+        yield from _return(canary, world, status)
 
 
 def finalise(canary: Canary, world: World, status: CanaryStatus) -> Tick:
     """All traffic is the primary's: take the canary's pods away and call it done."""
     yield from keep()
-    yield from must(SetWeights(ALL_TO_PRIMARY))
+    yield from must(SetTraffic(ALL_TO_PRIMARY))
     yield from must(AwaitRoute())
     yield from must(ScaleTargetToZero())
+    returned = analyzes(status, Analyzing.RETURNING)
     status = msgspec.structs.replace(status, last_promoted_spec=status.last_applied_spec)
     yield from must(SaveStatus(statuses.enter(canary, status, Phase.SUCCEEDED, world.now)))
-    yield Record("Normal", messages.promoted(canary))
+    if returned:
+        yield Record("Normal", messages.scaled_down_after_return(canary))
+        return
+    yield from hooks.after_rollout(canary, Phase.SUCCEEDED)
+    if canary.spec.skip_analysis:
+        yield Record("Normal", messages.promoted_unanalysed(canary))
+        yield Alert("info", "Canary analysis was skipped, promotion finished.")
+    else:
+        yield Record("Normal", messages.promoted(canary))
+        yield Alert("info", "Canary analysis completed successfully, promotion finished.")
+
+
+def recover(canary: Canary, world: World, status: CanaryStatus) -> Tick:
+    """After a failed promotion: the canary's pods serve until the primary can again."""
+    assert world.target is not None
+    yield from keep()
+    yield from _hold_traffic(canary, world, status)
+    asked = statuses.known_as(status, world.target)
+    if is_promotion_asked(asked) and superseded(status, world.target):
+        # Somebody has put the repair into the target and vouches for it.
+        if world.target.readiness.ready:
+            yield from start_promotion(canary, world, asked)
+    elif world.primary is None or not world.primary.readiness.ready:
+        return
+    elif _copied(world, status) and not superseded(status, world.target):
+        yield from _return(canary, world, status)
+    else:
+        # The target has moved on: the primary takes over with what it runs, then the new
+        # revision is judged like any other.
+        status = statuses.moving(statuses.returning(status, 0, None, world.now), world.now)
+        yield from must(SaveStatus(statuses.enter(canary, status, Phase.FAILED, world.now)))
+        yield from must(SetTraffic(ALL_TO_PRIMARY))
 
 
 def _copied(world: World, status: CanaryStatus) -> bool:
     """Whether the primary has been made from the revision that passed the analysis."""
-    return world.primary is not None and world.primary.origin == origin_of(status.last_applied_spec)
+    origin = origin_of(status.last_applied_spec, status.tracked_configs)
+    return world.primary is not None and world.primary.origin == origin
 
 
 def _copy(status: CanaryStatus) -> Tick:
-    yield from must(Promote(status.last_applied_spec))
+    yield from must(Promote(status.last_applied_spec, status.tracked_configs or {}))
     yield from must(ReconcileAutoscaler(follow=True))
 
 
-def _hold_weights(world: World, status: CanaryStatus) -> Tick:
+def _hold_traffic(canary: Canary, world: World, status: CanaryStatus) -> Tick:
     """Keep the split while the primary rolls, unless no canary pod is left to serve it."""
     assert world.target is not None
-    if world.target.available == 0 and status.canary_weight > 0:
-        yield from must(SetWeights(ALL_TO_PRIMARY))
+    wanted = traffic_of(canary, status, splits=world.splits)
+    if world.target.available == 0 and wanted.reaches_canary:
+        wanted = ALL_TO_PRIMARY
+    yield from must(SetTraffic(wanted))
+
+
+def _returns_by_steps(canary: Canary, world: World, status: CanaryStatus) -> bool:
+    """Whether the traffic goes back bit by bit, and some of it has still to."""
+    strategy = strategy_of(canary, splits=world.splits)
+    step = canary.spec.analysis.step_weight_promotion
+    return strategy is not Strategy.AB_TESTING and 0 < step < status.canary_weight
+
+
+def _return_step(canary: Canary, world: World, status: CanaryStatus) -> Tick:
+    if not world.due or statuses.is_paused(status):
+        return
+    weight = status.canary_weight - canary.spec.analysis.step_weight_promotion
+    status = statuses.returning(status, weight, world.target, world.now)
+    yield from must(SaveStatus(status))
+    yield from must(SetTraffic(traffic_of(canary, status, splits=world.splits)))
+    yield Record("Normal", messages.primary_advanced(canary, 100 - weight))
+
+
+def _return(canary: Canary, world: World, status: CanaryStatus) -> Tick:
+    """The rest of the traffic, or all of it, back to the primary."""
+    by_steps = canary.spec.analysis.step_weight_promotion > 0 and status.canary_weight > 0
+    status = statuses.returning(status, 0, world.target, world.now)
+    yield from must(SaveStatus(statuses.enter(canary, status, Phase.FINALISING, world.now)))
+    if by_steps:
+        yield Record("Normal", messages.primary_advanced(canary, 100))
     else:
-        yield from must(SetWeights(weights_of(status.canary_weight)))
+        yield Record("Normal", messages.routing_to_primary())
+    yield from must(SetTraffic(ALL_TO_PRIMARY))
+
+
+def _give_up(canary: Canary, world: World, status: CanaryStatus, why: str) -> Tick:
+    """The primary does not get ready: leave all traffic with pods of the same revision that do.
+
+    Without any, the traffic stays the primary's: some of its old pods may still serve.
+    """
+    assert world.target is not None
+    message = messages.promotion_failed(canary, why)
+    serves = world.target.available > 0 and world.splits
+    status = statuses.unpromotable(canary, status, 100 if serves else 0, message, world.now)
+    yield from must(SaveStatus(status))
+    yield Record("Warning", message)
+    yield Alert("error", f"Promotion failed, primary not ready: {why}")
+    yield from _hold_traffic(canary, world, status)
+    yield from hooks.after_rollout(canary, Phase.FAILED)

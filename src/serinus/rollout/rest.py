@@ -1,9 +1,13 @@
 """Between rollouts: keep the generated objects, and wait for a new revision."""
 
-from serinus.api.canary import Canary, CanaryStatus
-from serinus.rollout import messages
+import msgspec
+
+from serinus.api.canary import Canary, CanaryStatus, Phase
+from serinus.rollout import gates, hooks, messages
 from serinus.rollout import status as statuses
+from serinus.rollout.conditions import Stalled, stalled_for
 from serinus.rollout.effects import (
+    Alert,
     ReconcileApex,
     ReconcileAutoscaler,
     ReconcilePrimary,
@@ -11,10 +15,13 @@ from serinus.rollout.effects import (
     Record,
     SaveStatus,
     ScaleTargetUp,
-    SetWeights,
+    SetTraffic,
 )
 from serinus.rollout.revision import Change, change
-from serinus.rollout.tick import ALL_TO_PRIMARY, Tick, must
+from serinus.rollout.rollback import roll_back
+from serinus.rollout.strategy import ALL_TO_PRIMARY
+from serinus.rollout.tick import Check, Tick, must
+from serinus.rollout.verbs import is_forced
 from serinus.rollout.world import World
 
 
@@ -30,25 +37,79 @@ def rest(canary: Canary, world: World, status: CanaryStatus) -> Tick:
     """Have all traffic on the primary; start a rollout when the target is a new revision."""
     assert world.target is not None
     yield from keep()
-    yield from must(SetWeights(ALL_TO_PRIMARY))
+    yield from must(SetTraffic(ALL_TO_PRIMARY))
     match change(status, world.target, in_primary=world.in_primary):
-        case Change.NONE:
+        case Change.NEW:
+            yield from _let_in(canary, world, status)
             return
         case Change.REBASE:
-            yield from must(SaveStatus(statuses.rebased(status, world.target)))
-        case Change.NEW:
-            yield from _start(canary, world, status)
+            status = statuses.known_as(status, world.target)
+        case Change.NONE:
+            pass
+    if status.phase is Phase.WAITING:
+        status = _stood_down(canary, world, status)
+        yield Record("Normal", messages.stood_down(canary))
+    if status != canary.status:
+        yield from must(SaveStatus(status))
+
+
+def _stood_down(canary: Canary, world: World, status: CanaryStatus) -> CanaryStatus:
+    """The end of a wait whose revision has been taken back."""
+    assert world.target is not None
+    promoted = world.in_primary or world.target.revision == status.last_promoted_spec
+    phase = Phase.SUCCEEDED if promoted else Phase.FAILED
+    return statuses.enter(canary, status, phase, world.now)
+
+
+def _let_in(canary: Canary, world: World, status: CanaryStatus) -> Tick:
+    """Start the rollout of a new revision, when nothing and nobody says no."""
+    if statuses.is_paused(status) or (status.phase is Phase.WAITING and not world.due):
+        return
+    if not canary.spec.skip_analysis and not (yield from _has_primary(canary, world)):
+        return
+    if status.phase is Phase.WAITING and (yield from hooks.rollback_asked(canary, Phase.WAITING)):
+        assert world.target is not None
+        status = statuses.known_as(status, world.target)
+        message = messages.rollback_hook_invoked(canary)
+        alert = Alert("warn", "Rolling back manual webhook invoked")
+        yield from roll_back(canary, world, status, message, alert)
+        return
+    if not _passes_over(world, status):
+        waiting = status
+        if status.phase is not Phase.WAITING:
+            waiting = statuses.enter(canary, status, Phase.WAITING, world.now)
+        if not (yield from gates.is_open(canary, world, waiting, gates.ROLLOUT)):
+            return
+    yield from _start(canary, world, status)
+
+
+def _passes_over(world: World, status: CanaryStatus) -> bool:
+    """Whether somebody has asked to promote the waiting revision whatever the gate says."""
+    assert world.target is not None
+    asked = msgspec.structs.replace(status, last_applied_spec=world.target.revision)
+    return is_forced(asked)
+
+
+def _has_primary(canary: Canary, world: World) -> Check:
+    """Whether the primary serves, so that there is something to go back to."""
+    if world.primary is None:
+        yield Record("Warning", messages.waiting_for_primary_to_appear(canary), lasting=True)
+        return False
+    if not world.primary.readiness.ready:
+        why = world.primary.readiness.why
+        yield Record("Warning", messages.waiting_for_primary(canary, why), lasting=True)
+        return False
+    return True
 
 
 def _start(canary: Canary, world: World, status: CanaryStatus) -> Tick:
     assert world.target is not None
-    if world.primary is None:
-        yield Record("Warning", messages.waiting_for_primary_to_appear(canary), lasting=True)
-        return
-    if not world.primary.readiness.ready:
-        why = world.primary.readiness.why
-        yield Record("Warning", messages.waiting_for_primary(canary, why), lasting=True)
-        return
     yield from must(SaveStatus(statuses.begin(canary, status, world.target, world.now)))
     yield Record("Normal", messages.new_revision(canary))
+    yield Alert("info", "New revision detected, progressing canary analysis.", described=True)
     yield from must(ScaleTargetUp())
+
+
+def serves_for_primary(status: CanaryStatus) -> bool:
+    """Whether the last promotion failed and the canary's pods serve in the primary's place."""
+    return status.phase is Phase.FAILED and stalled_for(status, Stalled.PRIMARY_NOT_READY)

@@ -1,23 +1,38 @@
 """The next status, from the present one: every change that a tick can make to it.
 
-The `Promoted` condition has Flagger's reasons and messages. `Ready` is ours: whether the Canary
-can be obeyed, and if not, which field stands in the way. `RollingBack` is the memory of a
-decision: once it is true the rollback is finished, whatever happens to the operator.
+The `Promoted` condition has Flagger's reasons and messages. Ours are those of
+`serinus.rollout.conditions`. `RollingBack` and `Paused` are the memory of a decision: what they
+say is done or kept up, whatever happens to the operator.
 """
 
+import uuid
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from types import MappingProxyType
 
 import msgspec
 
-from serinus.api.canary import Canary, CanaryStatus, Condition, Phase
+from serinus.api.canary import Canary, CanaryStatus, Phase
 from serinus.api.problem import Problem
+from serinus.api.status import Acknowledgement
+from serinus.rollout.conditions import (
+    PAUSED,
+    PROMOTED,
+    ROLLING_BACK,
+    Analyzing,
+    Ready,
+    Stalled,
+    condition,
+    whole_second,
+    with_analyzing,
+    with_condition,
+    with_ready,
+    with_stalled,
+    without_condition,
+)
 from serinus.rollout.world import Workload
 
-PROMOTED = "Promoted"
-READY = "Ready"
-ROLLING_BACK = "RollingBack"
+_COOKIES = uuid.UUID("0c6f6c57-1a57-5a3f-9b0e-3a4ab1a8d6c2")
 
 _PROMOTED: Mapping[Phase, tuple[str, str]] = MappingProxyType(
     {
@@ -39,101 +54,149 @@ _PROMOTED: Mapping[Phase, tuple[str, str]] = MappingProxyType(
             "Canary analysis completed successfully, promotion finished.",
         ),
         Phase.FAILED: ("False", "Canary analysis failed, {kind} scaled to zero."),
+        Phase.TERMINATING: ("Unknown", "Canary deleted, giving all traffic back to {kind}."),
+    }
+)
+
+_ANALYZING: Mapping[Phase, tuple[Analyzing, str]] = MappingProxyType(
+    {
+        Phase.INITIALIZING: (Analyzing.IDLE, "There is no new revision yet."),
+        Phase.INITIALIZED: (Analyzing.IDLE, "There is no new revision."),
+        Phase.WAITING: (Analyzing.IDLE, "A new revision waits to be let in."),
+        Phase.PROGRESSING: (Analyzing.STARTING, "The new revision's pods are being started."),
+        Phase.WAITING_PROMOTION: (Analyzing.STEPPING, "The revision has passed its analysis."),
+        Phase.PROMOTING: (Analyzing.PROMOTING, "The primary is being brought to the revision."),
+        Phase.FINALISING: (Analyzing.FINALISING, "The traffic goes back to the primary."),
+        Phase.SUCCEEDED: (Analyzing.IDLE, "There is no new revision."),
+        Phase.FAILED: (Analyzing.IDLE, "The last revision failed; there is no newer one."),
+        Phase.TERMINATING: (Analyzing.IDLE, "The canary is being deleted."),
     }
 )
 
 
-def _second(now: datetime) -> datetime:
-    """The time as Kubernetes writes it: UTC, in whole seconds."""
-    return now.astimezone(UTC).replace(microsecond=0)
-
-
-def condition(status: CanaryStatus, kind: str) -> Condition | None:
-    """The condition of that type, if the status has one."""
-    return next((found for found in status.conditions if found.type == kind), None)
-
-
-def _with_condition(status: CanaryStatus, new: Condition) -> CanaryStatus:
-    """Put ``new`` in the place of its type; the transition time is kept when its status is."""
-    old = condition(status, new.type)
-    if old is None:
-        return msgspec.structs.replace(status, conditions=(*status.conditions, new))
-    if old.status == new.status:
-        new = msgspec.structs.replace(new, last_transition_time=old.last_transition_time)
-    conditions = tuple(new if found.type == new.type else found for found in status.conditions)
-    return msgspec.structs.replace(status, conditions=conditions)
-
-
-def _without_condition(status: CanaryStatus, kind: str) -> CanaryStatus:
-    conditions = tuple(found for found in status.conditions if found.type != kind)
-    return msgspec.structs.replace(status, conditions=conditions)
-
-
-def _condition(kind: str, value: str, reason: str, message: str, now: datetime) -> Condition:
-    return Condition(
-        type=kind,
-        status=value,
-        reason=reason,
-        message=message,
-        last_update_time=_second(now),
-        last_transition_time=_second(now),
-    )
-
-
 def enter(canary: Canary, status: CanaryStatus, phase: Phase, now: datetime) -> CanaryStatus:
-    """The status of a rollout that enters ``phase``, its `Promoted` condition included."""
+    """The status of a rollout that enters ``phase``, its conditions included."""
     value, message = _PROMOTED[phase]
-    promoted = _condition(
-        PROMOTED,
-        value,
-        phase.value,
-        message.format(kind=canary.spec.target_ref.kind),
-        now,
-    )
-    status = msgspec.structs.replace(status, phase=phase, last_transition_time=_second(now))
-    return _with_condition(status, promoted)
+    text = message.format(kind=canary.spec.target_ref.kind)
+    status = with_condition(status, PROMOTED, value, phase.value, text, now)
+    status = with_analyzing(status, *_ANALYZING[phase], now)
+    if phase not in (Phase.WAITING, Phase.WAITING_PROMOTION):
+        status = moving(status, now)
+    return msgspec.structs.replace(status, phase=phase, last_transition_time=whole_second(now))
 
 
 def begin(canary: Canary, status: CanaryStatus, target: Workload, now: datetime) -> CanaryStatus:
     """The status at the start of an analysis of the target's revision."""
     status = msgspec.structs.replace(
-        _without_condition(status, ROLLING_BACK),
+        known_as(without_condition(status, ROLLING_BACK), target),
         canary_weight=0,
         failed_checks=0,
         iterations=0,
-        last_applied_spec=target.revision,
-        last_applied_generation=target.generation,
+        **_cookies(canary, status, target, now),
     )
     return enter(canary, status, Phase.PROGRESSING, now)
 
 
-def rebased(status: CanaryStatus, target: Workload) -> CanaryStatus:
-    """The status that knows the target by its present hash; nothing else moves."""
+def _cookies(
+    canary: Canary, status: CanaryStatus, target: Workload, now: datetime
+) -> dict[str, str | None]:
+    """New cookies for a new rollout, so that nobody is held by those of an earlier one."""
+    affinity = canary.spec.analysis.session_affinity
+    if affinity is None:
+        return {
+            "session_affinity_cookie": None,
+            "primary_session_affinity_cookie": None,
+            "previous_session_affinity_cookie": None,
+        }
+    name = f"{canary.metadata.uid} {target.revision} {now.isoformat()}"
+    value = uuid.uuid5(_COOKIES, name).hex[:12]
+    primary = affinity.primary_cookie_name
+    return {
+        "session_affinity_cookie": f"{affinity.cookie_name}={value}",
+        "primary_session_affinity_cookie": f"{primary}={value}" if primary else None,
+        "previous_session_affinity_cookie": status.session_affinity_cookie,
+    }
+
+
+def known_as(status: CanaryStatus, target: Workload) -> CanaryStatus:
+    """The status that knows the target as it is described today; nothing else moves."""
     return msgspec.structs.replace(
         status,
         last_applied_spec=target.revision,
         last_applied_generation=target.generation,
+        tracked_configs=target.configs,
     )
+
+
+def noting(status: CanaryStatus, target: Workload | None) -> CanaryStatus:
+    """The status that has noted the generation of a target whose revision it knows: scaling a
+    target moves its generation, and nothing else may be made of that."""
+    if target is None or target.revision != status.last_applied_spec:
+        return status
+    return msgspec.structs.replace(status, last_applied_generation=target.generation)
 
 
 def weighing(status: CanaryStatus, weight: int, now: datetime) -> CanaryStatus:
     """The status that asks for ``weight`` percent of the traffic on the canary."""
-    return msgspec.structs.replace(status, canary_weight=weight, last_transition_time=_second(now))
-
-
-def check_failed(status: CanaryStatus, now: datetime) -> CanaryStatus:
-    """The status after one more failed check."""
+    status = with_analyzing(status, Analyzing.STEPPING, "The last check passed.", now)
     return msgspec.structs.replace(
-        status, failed_checks=status.failed_checks + 1, last_transition_time=_second(now)
+        moving(status, now), canary_weight=weight, last_transition_time=whole_second(now)
     )
+
+
+def iterated(status: CanaryStatus, weight: int, now: datetime) -> CanaryStatus:
+    """The status one iteration on, with ``weight`` percent of the traffic on the canary."""
+    return msgspec.structs.replace(weighing(status, weight, now), iterations=status.iterations + 1)
+
+
+def returning(
+    status: CanaryStatus, weight: int, target: Workload | None, now: datetime
+) -> CanaryStatus:
+    """The status of traffic on its way back to a primary that is ready for it."""
+    status = with_analyzing(noting(status, target), Analyzing.PROMOTING, "Traffic goes back.", now)
+    return msgspec.structs.replace(
+        status, canary_weight=weight, last_transition_time=whole_second(now)
+    )
+
+
+def returned(
+    canary: Canary, status: CanaryStatus, target: Workload, message: str, now: datetime
+) -> CanaryStatus:
+    """The status of an analysis that ends because its target is back at the primary's content."""
+    status = msgspec.structs.replace(known_as(status, target), canary_weight=0, iterations=0)
+    status = enter(canary, status, Phase.FINALISING, now)
+    return with_analyzing(status, Analyzing.RETURNING, message, now)
+
+
+def check_failed(status: CanaryStatus, why: str, now: datetime) -> CanaryStatus:
+    """The status after one more failed check."""
+    status = with_analyzing(status, Analyzing.CHECK_FAILED, why, now)
+    return msgspec.structs.replace(
+        status, failed_checks=status.failed_checks + 1, last_transition_time=whole_second(now)
+    )
+
+
+def stalled(status: CanaryStatus, reason: Stalled, message: str, now: datetime) -> CanaryStatus:
+    """The status of a rollout that waits for somebody or something outside."""
+    return with_stalled(status, reason, message, now)
+
+
+def moving(status: CanaryStatus, now: datetime) -> CanaryStatus:
+    """The status of a rollout that waits for nobody; one that is paused still does."""
+    if is_paused(status):
+        return status
+    return with_stalled(status, Stalled.NOT, "", now)
 
 
 def rolling_back(canary: Canary, status: CanaryStatus, message: str, now: datetime) -> CanaryStatus:
     """The status in which going back is decided: no weight, and the memory of the decision."""
-    status = weighing(status, 0, now)
     if status.phase is not Phase.PROGRESSING:
         status = enter(canary, status, Phase.PROGRESSING, now)
-    return _with_condition(status, _condition(ROLLING_BACK, "True", "RollingBack", message, now))
+    status = msgspec.structs.replace(
+        status, canary_weight=0, iterations=0, last_transition_time=whole_second(now)
+    )
+    status = with_analyzing(moving(status, now), Analyzing.ROLLING_BACK, message, now)
+    return with_condition(status, ROLLING_BACK, "True", "RollingBack", message, now)
 
 
 def is_rolling_back(status: CanaryStatus) -> bool:
@@ -144,29 +207,67 @@ def is_rolling_back(status: CanaryStatus) -> bool:
 
 def rolled_back(canary: Canary, status: CanaryStatus, now: datetime) -> CanaryStatus:
     """The status of a finished rollback."""
-    return enter(canary, _without_condition(status, ROLLING_BACK), Phase.FAILED, now)
+    return enter(canary, without_condition(status, ROLLING_BACK), Phase.FAILED, now)
+
+
+def unpromotable(
+    canary: Canary, status: CanaryStatus, weight: int, why: str, now: datetime
+) -> CanaryStatus:
+    """The status of a failed promotion: the primary does not get ready, the canary serves."""
+    status = enter(canary, status, Phase.FAILED, now)
+    status = with_condition(status, PROMOTED, "False", Phase.FAILED.value, why, now)
+    status = with_stalled(status, Stalled.PRIMARY_NOT_READY, why, now)
+    return msgspec.structs.replace(status, canary_weight=weight)
+
+
+def forgotten(status: CanaryStatus) -> CanaryStatus:
+    """The status that takes the target for a revision nobody has judged yet."""
+    return msgspec.structs.replace(status, last_applied_spec="", last_applied_generation=None)
+
+
+def paused(status: CanaryStatus, message: str, now: datetime) -> CanaryStatus:
+    """The status of a rollout that holds still until it is told to go on."""
+    status = with_condition(status, PAUSED, "True", "Requested", message, now)
+    return with_stalled(status, Stalled.PAUSED, message, now)
+
+
+def resumed(status: CanaryStatus, now: datetime) -> CanaryStatus:
+    """The status of a rollout that goes on."""
+    return with_stalled(without_condition(status, PAUSED), Stalled.NOT, "", now)
+
+
+def is_paused(status: CanaryStatus) -> bool:
+    """Whether somebody has asked that the rollout hold still."""
+    return condition(status, PAUSED) is not None
+
+
+def acknowledged(
+    status: CanaryStatus, verb: str, request: str, outcome: str, now: datetime, revision: str = ""
+) -> CanaryStatus:
+    """The status that answers a request; ``revision`` is what it is good for, if only for one."""
+    answer = Acknowledgement(
+        request=request, outcome=outcome, revision=revision, time=whole_second(now)
+    )
+    return msgspec.structs.replace(status, acknowledged={**status.acknowledged, verb: answer})
 
 
 def ready(status: CanaryStatus, now: datetime) -> CanaryStatus:
     """The status of a Canary that can be obeyed."""
-    return _set_ready(status, "True", "Accepted", "The Canary can be rolled out.", now)
+    was = condition(status, "Ready")
+    if was is not None and was.status == "False":
+        status = moving(status, now)
+    return with_ready(status, Ready.ACCEPTED, "The Canary can be rolled out.", now)
 
 
 def refused(status: CanaryStatus, problems: tuple[Problem, ...], now: datetime) -> CanaryStatus:
     """The status of a Canary that cannot be obeyed, and the fields that stand in the way."""
     message = "; ".join(str(problem) for problem in problems)
-    return _set_ready(status, "False", "Refused", message, now)
+    status = with_stalled(status, Stalled.REFUSED, message, now)
+    return with_ready(status, Ready.REFUSED, message, now)
 
 
 def suspended(status: CanaryStatus, now: datetime) -> CanaryStatus:
     """The status of a Canary that its owner has set aside."""
-    return _set_ready(status, "False", "Suspended", "spec.suspend is true.", now)
-
-
-def _set_ready(
-    status: CanaryStatus, value: str, reason: str, message: str, now: datetime
-) -> CanaryStatus:
-    old = condition(status, READY)
-    if old is not None and (old.status, old.reason, old.message) == (value, reason, message):
-        return status
-    return _with_condition(status, _condition(READY, value, reason, message, now))
+    message = "spec.suspend is true."
+    status = with_stalled(status, Stalled.SUSPENDED, message, now)
+    return with_ready(status, Ready.SUSPENDED, message, now)

@@ -2,11 +2,12 @@
 
 from collections.abc import Generator
 
-from serinus.rollout.effects import Effect, Failed, Outcome, Weights
+from serinus.rollout.effects import Effect, Failed, Outcome
 
 Tick = Generator[Effect, Outcome, None]
 
-ALL_TO_PRIMARY = Weights(primary=100, canary=0)
+Check = Generator[Effect, Outcome, bool]
+"""A part of a tick that finds out whether something is as it should be."""
 
 
 class TickStoppedError(Exception):
@@ -27,8 +28,3 @@ def must(effect: Effect) -> Tick:
     outcome = yield effect
     if isinstance(outcome, Failed):
         raise TickStoppedError(effect, outcome.why)
-
-
-def weights_of(canary_weight: int) -> Weights:
-    """The route's weights for a status' ``canaryWeight``."""
-    return Weights(primary=100 - canary_weight, canary=canary_weight)
