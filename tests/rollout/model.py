@@ -13,7 +13,7 @@ import msgspec
 from serinus.analysis.verdict import NoData, Unavailable, Value
 from serinus.api.canary import Canary, CanaryStatus, Phase
 from serinus.rollout import effects as e
-from serinus.rollout.effects import Weights
+from serinus.rollout.effects import Traffic
 from serinus.rollout.revision import origin_of
 from serinus.rollout.tick import Tick
 from serinus.rollout.world import Readiness, Workload, World
@@ -81,7 +81,7 @@ class Cluster:
     apex: str = "target"
     services: bool = False
     autoscaler: bool = False
-    route: Weights | None = None
+    route: Traffic | None = None
     route_settled: bool = True
     hooks_pass: bool = True
     success_rate: float | None = 100.0
@@ -180,11 +180,11 @@ class Cluster:
                     self.target.generation += 1
             case e.ScaleTargetToZero():
                 self._scale_to_zero()
-            case e.SetWeights(weights):
-                self._route(weights)
+            case e.SetTraffic(traffic):
+                self._route(traffic)
             case e.AwaitRoute():
                 self.route_settled = True
-            case e.Promote(revision):
+            case e.Promote(revision, _):
                 return self._promote(revision)
             case e.RunHook():
                 return e.Done() if self.hooks_pass else e.Failed("500 no")
@@ -199,7 +199,7 @@ class Cluster:
     def _scale_to_zero(self) -> None:
         if self.target.replicas == 0:
             return
-        if self.apex != "primary" or (self.route and self.route.canary):
+        if self.apex != "primary" or (self.route and self.route.reaches_canary):
             raise BrokenInvariantError("the target lost its pods while traffic goes to them")
         if not self.route_settled:
             raise BrokenInvariantError("the target lost its pods before callers knew")
@@ -207,16 +207,16 @@ class Cluster:
         self.target.current = True
         self.target.generation += 1
 
-    def _route(self, weights: Weights) -> None:
-        if weights.canary and self.target.available == 0:
+    def _route(self, traffic: Traffic) -> None:
+        if traffic.reaches_canary and self.target.available == 0:
             raise BrokenInvariantError("traffic was given to a canary without pods")
         analysis = self.spec.spec.analysis
         overshoot = analysis.max_weight_or_default + (analysis.step_weight or 0)
-        if weights.canary >= overshoot:
-            raise BrokenInvariantError(f"weight {weights.canary} passes maxWeight by a step")
-        if self.route != weights:
+        if traffic.weights.canary >= overshoot:
+            raise BrokenInvariantError(f"weight {traffic.weights.canary} passes maxWeight by a step")
+        if self.route != traffic:
             self.route_settled = self.route_settled and self.route is None
-        self.route = weights
+        self.route = traffic
 
     def _promote(self, revision: str) -> e.Outcome:
         if revision != self.target.revision:
@@ -253,12 +253,10 @@ class Cluster:
         maximum = self.spec.spec.analysis.max_weight_or_default
         if status.phase is Phase.PROGRESSING and status.canary_weight >= maximum:
             self.passed_max = status.last_applied_spec
-        if status.phase is Phase.FAILED and self.route and self.route.canary:
+        if status.phase is Phase.FAILED and self.route and self.route.reaches_canary:
             raise BrokenInvariantError("a rollback ended with traffic on the canary")
 
     def check(self) -> None:
         """What holds after every effect."""
-        if self.route is not None and self.route.primary + self.route.canary != 100:
-            raise BrokenInvariantError("weights do not sum to 100")
         if self.target.replicas == 0 and self.apex == "target":
             raise BrokenInvariantError("the apex selects a target without pods")

@@ -88,7 +88,7 @@ class Rollouts(RuleBasedStateMachine):
             cluster.now += timedelta(seconds=INTERVAL)
             cluster.run()
         assert cluster.status.phase in SETTLED, cluster.status
-        assert cluster.route is not None and cluster.route.canary == 0
+        assert cluster.route is not None and cluster.route.weights.canary == 0
         assert cluster.target.replicas == 0 and cluster.apex == "primary"
         assert cluster.status.last_applied_spec == cluster.target.revision, "a revision was lost"
         if cluster.status.phase is not Phase.FAILED:

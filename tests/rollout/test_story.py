@@ -7,7 +7,7 @@ from rollout.test_crashes import drive, undisturbed
 from serinus.api.canary import Phase
 from serinus.api.problem import Problem
 from serinus.rollout.advance import advance
-from serinus.rollout.effects import Record, SaveStatus, SetWeights
+from serinus.rollout.effects import Record, SaveStatus, SetTraffic
 from serinus.rollout.status import condition
 
 
@@ -62,11 +62,11 @@ def test_a_new_revision_in_mid_analysis_starts_over() -> None:
         cluster.settle_pods()
         cluster.now += timedelta(seconds=INTERVAL)
         cluster.run()
-    assert cluster.route is not None and cluster.route.canary == 40
+    assert cluster.route is not None and cluster.route.weights.canary == 40
     cluster.edit_target("v1:c")
     cluster.run()
     assert cluster.events[-1] == "New revision detected! Restarting analysis for podinfo.test"
-    assert cluster.route.canary == 0 and cluster.status.canary_weight == 0
+    assert cluster.route.weights.canary == 0 and cluster.status.canary_weight == 0
     drive(cluster, until={Phase.SUCCEEDED})
     assert cluster.status.last_promoted_spec == "v1:c"
 
@@ -154,11 +154,11 @@ def test_a_route_that_cannot_be_set_counts_as_a_failed_check() -> None:
     cluster.settle_pods()
     cluster.now += timedelta(seconds=INTERVAL)
     effects = cluster.run()
-    routed = next(i for i, effect in enumerate(effects) if isinstance(effect, SetWeights))
+    routed = next(i for i, effect in enumerate(effects) if isinstance(effect, SetTraffic))
     cluster.now += timedelta(seconds=INTERVAL)
     cluster.run(fail_at=routed)
     assert cluster.status.failed_checks == 1
-    assert cluster.events[-1] == "Halt podinfo.test: SetWeights failed: the API server is away"
+    assert cluster.events[-1] == "Halt podinfo.test: SetTraffic failed: the API server is away"
 
 
 def test_an_upgrade_in_mid_analysis_goes_on_under_the_new_name() -> None:

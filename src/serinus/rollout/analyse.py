@@ -131,7 +131,7 @@ def _add_weight(canary: Canary, world: World, status: CanaryStatus) -> Tick:
     if status.canary_weight >= canary.spec.analysis.max_weight_or_default:
         yield from _promote(canary, world, status)
         return
-    if not (yield from gates.is_open(canary, world, status, gates.TRAFFIC)):
+    if not (yield from gates.passed(canary, world, status, gates.TRAFFIC)):
         return
     if canary.spec.analysis.mirror and is_untouched(status):
         # One interval of copied requests before the first real one.
@@ -187,7 +187,7 @@ def _approved(canary: Canary, world: World, status: CanaryStatus) -> Check:
     waiting = status
     if status.phase is not Phase.WAITING_PROMOTION:
         waiting = statuses.enter(canary, status, Phase.WAITING_PROMOTION, world.now)
-    return (yield from gates.is_open(canary, world, waiting, gates.PROMOTION))
+    return (yield from gates.passed(canary, world, waiting, gates.PROMOTION))
 
 
 def _count_failure(canary: Canary, world: World, status: CanaryStatus, why: str) -> Tick:

@@ -42,7 +42,7 @@ PROMOTION = Gate(
 )
 
 
-def is_open(canary: Canary, world: World, status: CanaryStatus, gate: Gate) -> Check:
+def passed(canary: Canary, world: World, status: CanaryStatus, gate: Gate) -> Check:
     """Whether all hooks of the gate say yes.
 
     ``status`` is saved, stalled, when one says no for the first time: the caller puts into it what

@@ -78,7 +78,7 @@ def _let_in(canary: Canary, world: World, status: CanaryStatus) -> Tick:
         waiting = status
         if status.phase is not Phase.WAITING:
             waiting = statuses.enter(canary, status, Phase.WAITING, world.now)
-        if not (yield from gates.is_open(canary, world, waiting, gates.ROLLOUT)):
+        if not (yield from gates.passed(canary, world, waiting, gates.ROLLOUT)):
             return
     yield from _start(canary, world, status)
 
