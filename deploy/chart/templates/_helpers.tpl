@@ -61,7 +61,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
   resources: [meshservices]
   verbs: [list, watch]
 - apiGroups: [kuma.io]
-  resources: [meshhttproutes]
+  resources: [meshhttproutes, meshproxypatches]
   verbs: [get, list, watch, create, patch, delete]
 {{- end }}
 
@@ -79,5 +79,6 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
     - meshservices.kuma.io
     - trafficroutes.kuma.io
     - meshhttproutes.kuma.io
+    - meshproxypatches.kuma.io
   verbs: [get]
 {{- end }}

@@ -17,7 +17,6 @@ ABILITIES: frozenset[Ability] = frozenset()
 
 _MESH = "remove it, or use provider kuma"
 _INSTEAD = {
-    Ability.WEIGHTS: "use iterations (blue/green), or provider kuma",
     Ability.HEADER_MATCH: _MESH,
     Ability.QUERY_MATCH: _MESH,
     Ability.MIRROR: _MESH,
@@ -34,7 +33,8 @@ class KubernetesRouter:
         return ABILITIES
 
     def problems(self, canary: Canary) -> tuple[Problem, ...]:
-        return beyond(canary, ABILITIES, "provider kubernetes", _INSTEAD)
+        # As Flagger: a canary that asks for weights is rolled out by iterations here.
+        return beyond(canary, ABILITIES | {Ability.WEIGHTS}, "provider kubernetes", _INSTEAD)
 
     def drift(self, canary: Canary) -> tuple[str, ...]:  # noqa: ARG002 (Router's)
         return ()

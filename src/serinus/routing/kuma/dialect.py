@@ -15,6 +15,7 @@ MESHES = "meshes.kuma.io"
 TRAFFIC_ROUTES = "trafficroutes.kuma.io"
 MESH_HTTP_ROUTES = "meshhttproutes.kuma.io"
 MESH_SERVICES = "meshservices.kuma.io"
+MESH_PROXY_PATCHES = "meshproxypatches.kuma.io"
 
 MESH_PATH = "metadata.annotations[kuma.io/mesh]"
 

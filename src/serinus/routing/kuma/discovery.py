@@ -14,18 +14,27 @@ import msgspec
 from serinus.cluster.cache import Cache, Change
 from serinus.cluster.client import Client
 from serinus.cluster.errors import Forbidden, NotFound
-from serinus.cluster.kinds import CRDS, MESHES, MESHHTTPROUTES, MESHSERVICES, TRAFFICROUTES
+from serinus.cluster.kinds import (
+    CRDS,
+    MESHES,
+    MESHHTTPROUTES,
+    MESHPROXYPATCHES,
+    MESHSERVICES,
+    TRAFFICROUTES,
+)
 from serinus.cluster.resource import Resource
 from serinus.routing.kuma import dialect
-from serinus.routing.kuma.served import served_crds, served_route_schema
+from serinus.routing.kuma.served import served_crds, served_schemas
 from serinus.routing.kuma.trafficroute import for_some_canary
 from serinus.routing.kuma.views import (
     MeshHTTPRouteView,
+    MeshProxyPatchView,
     MeshServiceView,
     MeshView,
     TrafficRouteView,
     decode_mesh,
     decode_mesh_http_route,
+    decode_mesh_proxy_patch,
     decode_mesh_service,
     decode_traffic_route,
 )
@@ -35,6 +44,7 @@ CRD_NAMES = (
     dialect.TRAFFIC_ROUTES,
     dialect.MESH_HTTP_ROUTES,
     dialect.MESH_SERVICES,
+    dialect.MESH_PROXY_PATCHES,
 )
 _CLUSTER_SCOPED = {dialect.MESHES: MESHES, dialect.TRAFFIC_ROUTES: TRAFFICROUTES}
 
@@ -43,11 +53,13 @@ _CLUSTER_SCOPED = {dialect.MESHES: MESHES, dialect.TRAFFIC_ROUTES: TRAFFICROUTES
 class KumaKinds:
     """The CRDs of Kuma's that a cluster has, as far as routing cares, and whether references in
     a MeshHTTPRoute may have a ``name``. ``unreadable`` are those whose objects this operator may
-    not read."""
+    not read. ``patches_by_label`` tells whether a MeshProxyPatch may be for the pods of some
+    labels: so from Kuma 2.10 on, which also takes it in the namespace of an application."""
 
     crds: frozenset[str]
     refs_by_name: bool
     unreadable: frozenset[str] = frozenset()
+    patches_by_label: bool = False
 
 
 async def discover(client: Client, *, namespaced: bool = False) -> KumaKinds:
@@ -73,17 +85,25 @@ async def discover(client: Client, *, namespaced: bool = False) -> KumaKinds:
 async def _by_crds(client: Client) -> KumaKinds:
     found = await asyncio.gather(*(_crd(client, name) for name in CRD_NAMES))
     crds = dict(zip(CRD_NAMES, found, strict=True))
-    routes = crds[dialect.MESH_HTTP_ROUTES]
+    routes = _served(crds[dialect.MESH_HTTP_ROUTES])
+    patches = _served(crds[dialect.MESH_PROXY_PATCHES])
     return KumaKinds(
         crds=frozenset(name for name, crd in crds.items() if crd is not None),
-        refs_by_name=routes is not None and _refs_by_name(routes),
+        refs_by_name=any(map(_refs_by_name, routes)),
+        patches_by_label=any(map(_patches_by_label, patches)),
     )
 
 
 async def _by_discovery(client: Client) -> KumaKinds:
     crds = await served_crds(client) & frozenset(CRD_NAMES)
-    by_name = dialect.MESH_HTTP_ROUTES in crds and _has_name(await served_route_schema(client))
-    return KumaKinds(crds, by_name)
+    if dialect.MESH_HTTP_ROUTES not in crds:
+        return KumaKinds(crds, refs_by_name=False)
+    schemas = await served_schemas(client)
+    return KumaKinds(
+        crds,
+        refs_by_name=_refs_by_name(schemas.get(MESHHTTPROUTES.kind, {})),
+        patches_by_label=_patches_by_label(schemas.get(MESHPROXYPATCHES.kind, {})),
+    )
 
 
 async def _readable(client: Client, resource: Resource) -> bool:
@@ -103,21 +123,32 @@ async def _crd(client: Client, name: str) -> dict[str, Any] | None:
     return crd
 
 
-def _refs_by_name(crd: dict[str, Any]) -> bool:
-    """Whether any served version's references may have a name."""
-    return any(
-        version.get("served", True)
-        and _has_name((version.get("schema") or {}).get("openAPIV3Schema") or {})
-        for version in crd.get("spec", {}).get("versions") or ()
-    )
+def _served(crd: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """The schemas of the versions that are served."""
+    return [
+        (version.get("schema") or {}).get("openAPIV3Schema") or {}
+        for version in (crd or {}).get("spec", {}).get("versions") or ()
+        if version.get("served", True)
+    ]
 
 
-def _has_name(schema: dict[str, Any]) -> bool:
-    """Whether ``spec.to[].targetRef`` has a ``name`` in the schema of a MeshHTTPRoute."""
-    for step in ("spec", "to", "targetRef"):
+def _refs_by_name(schema: dict[str, Any]) -> bool:
+    """Whether the targets of a MeshHTTPRoute may have a name."""
+    return "name" in _properties(schema, "spec", "to", "targetRef")
+
+
+def _patches_by_label(schema: dict[str, Any]) -> bool:
+    """Whether a MeshProxyPatch may be for Dataplanes, and for those of some labels."""
+    ref = _properties(schema, "spec", "targetRef")
+    return "labels" in ref and "Dataplane" in ((ref.get("kind") or {}).get("enum") or ())
+
+
+def _properties(schema: dict[str, Any], *steps: str) -> dict[str, Any]:
+    """The properties of what lies along the steps; lists are passed through."""
+    for step in steps:
         schema = (schema.get("properties") or {}).get(step) or {}
         schema = schema.get("items") or schema
-    return "name" in (schema.get("properties") or {})
+    return schema.get("properties") or {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +160,7 @@ class KumaCaches:
     traffic_routes: Cache[TrafficRouteView] | None
     mesh_http_routes: Cache[MeshHTTPRouteView] | None
     mesh_services: Cache[MeshServiceView] | None
+    mesh_proxy_patches: Cache[MeshProxyPatchView] | None = None
 
     @classmethod
     def of(cls, client: Client, kinds: KumaKinds, namespace: str | None = None) -> "KumaCaches":
@@ -147,6 +179,11 @@ class KumaCaches:
             mesh_services=Cache(client, MESHSERVICES, decode_mesh_service, namespace=namespace)
             if dialect.MESH_SERVICES in has
             else None,
+            mesh_proxy_patches=Cache(
+                client, MESHPROXYPATCHES, decode_mesh_proxy_patch, namespace=namespace
+            )
+            if dialect.MESH_PROXY_PATCHES in has and kinds.patches_by_label
+            else None,
         )
 
     def all(self) -> Iterator[Cache[Any]]:
@@ -156,6 +193,7 @@ class KumaCaches:
             self.traffic_routes,
             self.mesh_http_routes,
             self.mesh_services,
+            self.mesh_proxy_patches,
         ):
             if cache is not None:
                 yield cache

@@ -1,25 +1,35 @@
-"""The split as a MeshHTTPRoute by MeshService name: Kuma 2.9 to 2.14, MeshServices on.
+"""The traffic as a MeshHTTPRoute by MeshService name: Kuma 2.9 to 2.14, MeshServices on.
 
 The route lives in the canary's namespace. There, a route whose targets have a *name* is a
 producer's: it holds for callers of every namespace. The split itself happens in their sidecars.
 """
 
+import contextlib
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
 
 import msgspec
 
 from serinus.api.canary import Canary
-from serinus.api.meta import ObjectMeta
 from serinus.api.problem import Problem
 from serinus.cluster.cache import Cache
 from serinus.cluster.client import Client
 from serinus.cluster.errors import NotFound
-from serinus.cluster.kinds import CANARIES, MESHHTTPROUTES, MESHSERVICES
+from serinus.cluster.kinds import MESHHTTPROUTES, MESHSERVICES
 from serinus.cluster.ownership import owner_reference
 from serinus.cluster.written import Written
-from serinus.rollout.effects import Traffic, Weights
-from serinus.routing.kuma.meshservices import declared_problems, live_problems
+from serinus.rollout.effects import Affinity, Traffic
+from serinus.routing.asked import beyond
+from serinus.routing.kuma import cookies, matches
+from serinus.routing.kuma.belonging import MESH_LABEL, belongs, owners_with
+from serinus.routing.kuma.meshservices import (
+    declared_problems,
+    has_ready_pods,
+    live_problems,
+    pod_labels,
+)
+from serinus.routing.kuma.proxypatch import CookiePatches, Wanted, names, patch_spec
+from serinus.routing.kuma.rules import NARROWING, backend_refs, carried, dicts, merged_rules
 from serinus.routing.kuma.views import (
     MeshHTTPRouteView,
     MeshServiceView,
@@ -27,7 +37,6 @@ from serinus.routing.kuma.views import (
 )
 from serinus.routing.kuma.writing import (
     AT_REST,
-    CANARY,
     Json,
     bring_about,
     collect,
@@ -37,17 +46,14 @@ from serinus.routing.kuma.writing import (
 )
 from serinus.routing.router import Ability, RoutingError
 
-MESH_LABEL = "kuma.io/mesh"
-
-EVERY_REQUEST: list[Json] = [{"path": {"type": "PathPrefix", "value": "/"}}]
-"""The matches of the one rule that is ours. Rules are told apart by their matches."""
-
-NARROWING = ("name", "namespace", "labels", "tags", "sectionName", "proxyTypes", "mesh")
-"""Fields of a reference that change what it means. Others may be added by a newer Kuma's
-defaults; removing those would be a fight without end."""
+_ABILITIES = frozenset({Ability.WEIGHTS, Ability.HEADER_MATCH, Ability.QUERY_MATCH, Ability.MIRROR})
+_INSTEAD = {
+    Ability.AFFINITY: "it takes MeshProxyPatches for Dataplanes by labels (Kuma 2.10 or newer); "
+    "remove it, or upgrade Kuma with its CRDs"
+}
 
 
-def desired_route(canary: Canary, weights: Weights) -> Json:
+def desired_route(canary: Canary, traffic: Traffic) -> Json:
     """The MeshHTTPRoute to create."""
     labels, annotations = _metadata(canary)
     return {
@@ -60,14 +66,14 @@ def desired_route(canary: Canary, weights: Weights) -> Json:
             "annotations": annotations,
             "ownerReferences": [owner_reference(canary)],
         },
-        "spec": {"targetRef": {"kind": "Mesh"}, "to": _merged_to([], canary, weights)},
+        "spec": {"targetRef": {"kind": "Mesh"}, "to": _merged_to([], canary, traffic)},
     }
 
 
-def route_change(canary: Canary, live: MeshHTTPRouteView, weights: Weights) -> Json:
-    """The merge patch that lets ``live`` carry the weights; empty when it does.
+def route_change(canary: Canary, live: MeshHTTPRouteView, traffic: Traffic) -> Json:
+    """The merge patch that lets ``live`` carry the traffic; empty when it does.
 
-    Ours are: that the route is for all callers, the rule for every request to the apex, and our
+    Ours are: that the route is for all callers, our rules for requests to the apex, and our
     marks. Other destinations, rules, filters, labels and owners stay.
     """
     found = msgspec.json.decode(live.spec)
@@ -78,57 +84,50 @@ def route_change(canary: Canary, live: MeshHTTPRouteView, weights: Weights) -> J
         narrowed["kind"] = "Mesh"
     if narrowed:
         spec["targetRef"] = narrowed
-    to = _dicts(found.get("to"))
-    merged = _merged_to(to, canary, weights)
+    to = dicts(found.get("to"))
+    merged = _merged_to(to, canary, traffic)
     if merged != to:
         spec["to"] = merged
     metadata = metadata_change(live.metadata, *_metadata(canary))
-    owners = _owners(canary, live.metadata)
+    owners = owners_with(canary, live.metadata)
     if owners is not None:
         metadata["ownerReferences"] = owners
     return {key: value for key, value in (("metadata", metadata), ("spec", spec)) if value}
 
 
-def carried_weights(canary: Canary, live: MeshHTTPRouteView) -> Weights | None:
-    """The weights that a route carries; None when it is no split between these two."""
-    for entry in _dicts(msgspec.json.decode(live.spec).get("to")):
-        if not _leads_to_apex(entry, canary):
-            continue
-        for rule in _dicts(entry.get("rules")):
-            if rule.get("matches") == EVERY_REQUEST:
-                return _weights(canary, _backend_refs(rule))
+def carried_traffic(canary: Canary, live: MeshHTTPRouteView) -> Traffic | None:
+    """The traffic that a route carries; None when it is no split between these two."""
+    for entry in dicts(msgspec.json.decode(live.spec).get("to")):
+        if _leads_to_apex(entry, canary):
+            return carried(canary, dicts(entry.get("rules")))
     return None
 
 
-def belongs(canary: Canary, live: MeshHTTPRouteView) -> bool:
-    """Whether a route is this canary's: owned by it, or marked for one of its name (as after a
-    restore from a backup, where the canary has a new uid)."""
-    meta = live.metadata
-    return any(owner.uid == canary.metadata.uid for owner in meta.owner_references) or (
-        meta.annotations.get(CANARY) == f"{canary.namespace}/{canary.name}"
-    )
-
-
 class MeshHTTPRouteRouter:
-    """The `Router` of meshes with MeshServices on Kuma 2.9 to 2.14."""
+    """The `Router` of meshes with MeshServices on Kuma 2.9 to 2.14.
+
+    ``patches`` is None where cookies cannot be handed out.
+    """
 
     def __init__(
         self,
         client: Client,
         routes: Cache[MeshHTTPRouteView],
         mesh_services: Cache[MeshServiceView],
+        patches: CookiePatches | None = None,
     ) -> None:
         self._client = client
         self._routes = routes
         self._mesh_services = mesh_services
+        self._patches = patches
 
     def abilities(self, canary: Canary) -> frozenset[Ability]:  # noqa: ARG002 (Router's)
-        return frozenset({Ability.WEIGHTS})
+        return _ABILITIES if self._patches is None else _ABILITIES | {Ability.AFFINITY}
 
     def problems(self, canary: Canary) -> tuple[Problem, ...]:
         found = list(declared_problems(canary))
         live = self._live(canary)
-        if live is not None and not belongs(canary, live):
+        if live is not None and not belongs(canary, live.metadata):
             found.append(
                 Problem(
                     "spec.service.name",
@@ -136,6 +135,11 @@ class MeshHTTPRouteRouter:
                     "else; delete or rename it, or give the canary's service another name",
                 )
             )
+        found += matches.problems(canary)
+        found += cookies.problems(canary)
+        found += beyond(canary, self.abilities(canary), "this cluster's Kuma", _INSTEAD)
+        if self._patches is not None and canary.spec.analysis.session_affinity is not None:
+            found += self._patches.problems(canary)
         return tuple(found)
 
     def preflight(self, canary: Canary) -> tuple[Problem, ...]:
@@ -146,16 +150,62 @@ class MeshHTTPRouteRouter:
         live = self._live(canary)
         if live is None:
             return ()
-        return paths(route_change(canary, live, carried_weights(canary, live) or AT_REST))
+        traffic = carried_traffic(canary, live) or AT_REST
+        drifted = paths(route_change(canary, live, traffic))
+        if self._patches is None or traffic.affinity is None:
+            return drifted
+        try:
+            wanted = self._wanted_patches(canary, traffic.affinity)
+        except RoutingError:
+            return drifted
+        return (*drifted, *self._patches.drift(canary, wanted))
 
     async def reconcile(self, canary: Canary, traffic: Traffic) -> list[Written]:
-        weights = traffic.weights
-        if weights.canary > 0:
+        if traffic.reaches_canary or traffic.affinity is not None:
             # All traffic to the primary is always safe: a route that does not resolve leads to
             # the apex, which selects the primary too. So going back never has to wait.
             found = self.preflight(canary)
             if found:
                 raise RoutingError("; ".join(str(problem) for problem in found))
+        if traffic.mirrored and not self._can_mirror(canary):
+            # Kuma cannot build the configuration of a single caller from a mirror to nowhere.
+            await self._write_route(canary, replace(traffic, mirrored=False))
+            raise RoutingError(
+                f"Kuma knows of no ready pod of {canary.canary_service}.{canary.namespace} yet, so "
+                "requests are not mirrored to it"
+            )
+        # Cookies are handed out before the route sends anybody anywhere, and until it has ceased
+        # to. The other way round a caller could come to the canary, and go without one.
+        wanted = {} if traffic.affinity is None else self._wanted_patches(canary, traffic.affinity)
+        wrote = []
+        if self._patches is not None:
+            wrote += await self._patches.reconcile(canary, wanted)
+        elif wanted:
+            raise RoutingError(f"cookies cannot be handed out; {_INSTEAD[Ability.AFFINITY]}")
+        wrote += await self._write_route(canary, traffic)
+        if self._patches is not None:
+            await self._patches.remove(canary, kept=wanted)
+        return wrote
+
+    async def finalize(self, canary: Canary) -> None:
+        live = self._live(canary)
+        if live is not None and belongs(canary, live.metadata):
+            with contextlib.suppress(NotFound):
+                await self._client.delete(
+                    MESHHTTPROUTES,
+                    canary.namespace,
+                    canary.apex_name,
+                    uid=live.metadata.uid or None,
+                )
+        if self._patches is not None:
+            await self._patches.remove(canary, kept={})
+
+    async def collect(self, exists: Callable[[str, str], bool]) -> None:
+        await collect(self._client, MESHHTTPROUTES, self._routes.values(), exists)
+        if self._patches is not None:
+            await self._patches.collect(exists)
+
+    async def _write_route(self, canary: Canary, traffic: Traffic) -> list[Written]:
         return await bring_about(
             self._client,
             MESHHTTPROUTES,
@@ -163,25 +213,27 @@ class MeshHTTPRouteRouter:
             canary.apex_name,
             self._live(canary),
             decode=decode_mesh_http_route,
-            body=lambda: desired_route(canary, weights),
-            change=lambda route: route_change(canary, route, weights),
+            body=lambda: desired_route(canary, traffic),
+            change=lambda route: route_change(canary, route, traffic),
         )
 
-    async def finalize(self, canary: Canary) -> None:
-        # Kuma makes the Mesh an owner of the route beside the canary, so the garbage collector
-        # would leave the route there for as long as the Mesh exists.
-        live = self._live(canary)
-        if live is None or not belongs(canary, live):
-            return
-        try:
-            await self._client.delete(
-                MESHHTTPROUTES, canary.namespace, canary.apex_name, uid=live.metadata.uid or None
+    def _wanted_patches(self, canary: Canary, affinity: Affinity) -> Wanted:
+        attributes = canary.spec.analysis.session_affinity
+        if attributes is None:
+            raise RoutingError("there is no spec.analysis.sessionAffinity to make a cookie by")
+        to_canary, to_primary = names(canary)
+        sides = [(to_canary, canary.canary_service, affinity.cookie)]
+        if affinity.primary_cookie is not None:
+            sides.append((to_primary, canary.primary_service, affinity.primary_cookie))
+        return {
+            name: patch_spec(
+                pod_labels(canary.namespace, service, self._mesh_services), cookie, attributes
             )
-        except NotFound:
-            return
+            for name, service, cookie in sides
+        }
 
-    async def collect(self, exists: Callable[[str, str], bool]) -> None:
-        await collect(self._client, MESHHTTPROUTES, self._routes.values(), exists)
+    def _can_mirror(self, canary: Canary) -> bool:
+        return has_ready_pods(canary.namespace, canary.canary_service, self._mesh_services)
 
     def _live(self, canary: Canary) -> MeshHTTPRouteView | None:
         return self._routes.get(canary.namespace, canary.apex_name)
@@ -192,77 +244,21 @@ def _metadata(canary: Canary) -> tuple[dict[str, str], dict[str, str]]:
     return {**labels, MESH_LABEL: canary.mesh}, annotations
 
 
-def _owners(canary: Canary, meta: ObjectMeta) -> list[Json] | None:
-    """The ownerReferences with ours beside those of others, or None when ours is there."""
-    if any(owner.uid == canary.metadata.uid for owner in meta.owner_references):
-        return None
-    others = [
-        msgspec.to_builtins(owner)
-        for owner in meta.owner_references
-        if (owner.kind, owner.name) != (CANARIES.kind, canary.name)
-    ]
-    ours = owner_reference(canary)
-    if any(owner.get("controller") for owner in others):
-        # An object may have one controller only.
-        ours["controller"] = False
-    return [*others, ours]
-
-
-def _merged_to(found: list[Json], canary: Canary, weights: Weights) -> list[Json]:
-    """``spec.to`` with our rule in it, in the place of the first entry that is for our apex."""
+def _merged_to(found: list[Json], canary: Canary, traffic: Traffic) -> list[Json]:
+    """``spec.to`` with our rules in it, in the place of the first entry that is for our apex."""
     merged: list[Json] = []
     placed = False
     for entry in found:
         if _leads_to_apex(entry, canary):
             if not placed:
-                rules = _merged_rules(_dicts(entry.get("rules")), canary, weights)
+                rules = merged_rules(dicts(entry.get("rules")), canary, traffic)
                 merged.append({**entry, "rules": rules})
                 placed = True
         elif not _is_stale(entry, canary):
             merged.append(entry)
     if not placed:
-        merged.append({"targetRef": _apex_ref(canary), "rules": _merged_rules([], canary, weights)})
+        merged.append({"targetRef": _apex_ref(canary), "rules": merged_rules([], canary, traffic)})
     return merged
-
-
-def _merged_rules(found: list[Json], canary: Canary, weights: Weights) -> list[Json]:
-    merged: list[Json] = []
-    placed = False
-    for rule in found:
-        if rule.get("matches") != EVERY_REQUEST:
-            merged.append(rule)
-        elif not placed:
-            default = rule.get("default") or {}
-            refs = _merged_refs(_backend_refs(rule), canary, weights)
-            merged.append({**rule, "default": {**default, "backendRefs": refs}})
-            placed = True
-    if not placed:
-        refs = _merged_refs([], canary, weights)
-        merged.append({"matches": EVERY_REQUEST, "default": {"backendRefs": refs}})
-    return merged
-
-
-def _merged_refs(found: list[Json], canary: Canary, weights: Weights) -> list[Json]:
-    """Our two backends, in the order found, with what a newer Kuma's defaults put beside."""
-    wanted = {
-        canary.primary_service: weights.primary,
-        canary.canary_service: weights.canary,
-    }
-    merged: list[Json] = []
-    for ref in found:
-        name = ref.get("name")
-        if name in wanted:
-            merged.append({**_unnarrowed(ref), **_backend_ref(canary, name, wanted.pop(name))})
-    return merged + [_backend_ref(canary, name, weight) for name, weight in wanted.items()]
-
-
-def _unnarrowed(ref: Json) -> Json:
-    return {key: value for key, value in ref.items() if key not in NARROWING}
-
-
-def _backend_ref(canary: Canary, name: str, weight: int) -> Json:
-    port = canary.spec.service.port
-    return {"kind": MESHSERVICES.kind, "name": name, "port": port, "weight": weight}
 
 
 def _apex_ref(canary: Canary) -> Json:
@@ -278,22 +274,6 @@ def _leads_to_apex(entry: Json, canary: Canary) -> bool:
 def _is_stale(entry: Json, canary: Canary) -> bool:
     """Whether an entry is a split of ours for a port name that the apex no longer has."""
     ref = entry.get("targetRef") or {}
-    names = {ref.get("name") for rule in _dicts(entry.get("rules")) for ref in _backend_refs(rule)}
+    names = {ref.get("name") for rule in dicts(entry.get("rules")) for ref in backend_refs(rule)}
     ours = {canary.primary_service, canary.canary_service}
     return ref.get("name") == canary.apex_name and bool(names) and names <= ours
-
-
-def _weights(canary: Canary, refs: list[Json]) -> Weights | None:
-    shares = {str(ref.get("name")): int(ref.get("weight", 1)) for ref in refs}
-    names = (canary.primary_service, canary.canary_service)
-    if len(refs) != 2 or set(shares) != set(names) or sum(shares.values()) != 100:
-        return None
-    return Weights(primary=shares[names[0]], canary=shares[names[1]])
-
-
-def _backend_refs(rule: Json) -> list[Json]:
-    return _dicts((rule.get("default") or {}).get("backendRefs"))
-
-
-def _dicts(value: Any) -> list[Json]:
-    return [item for item in value or () if isinstance(item, dict)]

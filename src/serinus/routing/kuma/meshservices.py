@@ -5,11 +5,16 @@ goes to the other one, or all of it to the apex. So before a canary gets any tra
 looked at.
 """
 
+from collections.abc import Mapping
+
 from serinus.api.canary import Canary
 from serinus.api.problem import Problem
 from serinus.api.service import CustomMetadata
 from serinus.cluster.cache import Cache
 from serinus.routing.kuma.views import MeshServiceView
+from serinus.routing.router import RoutingError
+
+NAMESPACE_TAG = "k8s.kuma.io/namespace"
 
 HTTP = frozenset({"http", "http2", "grpc"})
 """The protocols that a MeshHTTPRoute routes."""
@@ -74,3 +79,27 @@ def live_problems(canary: Canary, mesh_services: Cache[MeshServiceView]) -> tupl
         )
         found.append(Problem("metadata.namespace", message))
     return tuple(found)
+
+
+def has_ready_pods(namespace: str, name: str, mesh_services: Cache[MeshServiceView]) -> bool:
+    """Whether Kuma knows of a ready pod of the service, about two seconds after Kubernetes."""
+    view = mesh_services.get(namespace, name)
+    return view is not None and view.spec.state == "Available"
+
+
+def pod_labels(
+    namespace: str, name: str, mesh_services: Cache[MeshServiceView]
+) -> Mapping[str, str]:
+    """The labels by which the service selects its pods.
+
+    Raises `RoutingError` where it does not select by labels: nothing may be said to all pods.
+    """
+    view = mesh_services.get(namespace, name)
+    tags = view.spec.selector.dataplane_tags if view is not None else {}
+    labels = {key: value for key, value in tags.items() if key != NAMESPACE_TAG}
+    if not labels:
+        raise RoutingError(
+            f"MeshService {name}.{namespace} does not say by which labels its pods are selected "
+            "(spec.selector.dataplaneTags), so they cannot hand out cookies"
+        )
+    return labels

@@ -10,6 +10,7 @@ from serinus.rollout.effects import Traffic
 from serinus.routing.kuma.dialect import MESHES, Dialect, MeshFacts, choose
 from serinus.routing.kuma.discovery import ForeignTrafficRoutes, KumaCaches, KumaKinds
 from serinus.routing.kuma.meshhttproute import MeshHTTPRouteRouter
+from serinus.routing.kuma.proxypatch import CookiePatches
 from serinus.routing.kuma.trafficroute import TrafficRouteRouter
 from serinus.routing.router import Ability, Router, RoutingError
 
@@ -33,8 +34,12 @@ class KumaRouter:
         if caches.traffic_routes is not None:
             self._routers[Dialect.TRAFFIC_ROUTE] = TrafficRouteRouter(client, caches.traffic_routes)
         if caches.mesh_http_routes is not None and caches.mesh_services is not None:
+            patches = caches.mesh_proxy_patches
             self._routers[Dialect.MESH_SERVICE_NAME] = MeshHTTPRouteRouter(
-                client, caches.mesh_http_routes, caches.mesh_services
+                client,
+                caches.mesh_http_routes,
+                caches.mesh_services,
+                None if patches is None else CookiePatches(client, patches),
             )
 
     def dialect(self, canary: Canary) -> Dialect | Problem:

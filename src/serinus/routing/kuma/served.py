@@ -11,7 +11,7 @@ import msgspec
 
 from serinus.cluster.client import Client
 from serinus.cluster.errors import NotFound
-from serinus.cluster.kinds import MESHES, MESHHTTPROUTES
+from serinus.cluster.kinds import MESHES
 
 GROUP_VERSION = f"apis/{MESHES.api_version}"
 
@@ -58,13 +58,14 @@ async def served_crds(client: Client) -> frozenset[str]:
     )
 
 
-async def served_route_schema(client: Client) -> dict[str, Any]:
-    """The OpenAPI schema of a MeshHTTPRoute; empty where the server publishes none."""
+async def served_schemas(client: Client) -> dict[str, dict[str, Any]]:
+    """The OpenAPI schemas of Kuma's kinds, by kind; empty where the server publishes none."""
     try:
         raw = await client.request("GET", f"/openapi/v3/{GROUP_VERSION}")
     except NotFound:
         return {}
-    for schema in _document.decode(raw).components.schemas.values():
-        if [each.kind for each in schema.kinds] == [MESHHTTPROUTES.kind]:
-            return {"properties": schema.properties}
-    return {}
+    return {
+        schema.kinds[0].kind: {"properties": schema.properties}
+        for schema in _document.decode(raw).components.schemas.values()
+        if len(schema.kinds) == 1
+    }

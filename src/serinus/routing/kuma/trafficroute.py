@@ -1,9 +1,9 @@
-"""The split as a TrafficRoute: Kuma 1.7 to 2.5, and newer meshes that still live by them.
+"""The traffic as a TrafficRoute: Kuma 1.7 to 2.5, and newer meshes that still live by them.
 
 A TrafficRoute is cluster-scoped and names services by their ``kuma.io/service`` tag.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -17,11 +17,15 @@ from serinus.cluster.kinds import TRAFFICROUTES
 from serinus.cluster.ownership import UNMANAGED_BY_FLUX
 from serinus.cluster.written import Written
 from serinus.rollout.effects import Traffic, Weights
+from serinus.routing.asked import beyond
+from serinus.routing.kuma import matches
+from serinus.routing.kuma.belonging import CANARY
 from serinus.routing.kuma.dialect import MESH_PATH
+from serinus.routing.kuma.rules import dicts
+from serinus.routing.kuma.tags import SERVICE, canary_tag, primary_tag, service_tag
 from serinus.routing.kuma.views import TrafficRouteView, decode_traffic_route
 from serinus.routing.kuma.writing import (
     AT_REST,
-    CANARY,
     Json,
     bring_about,
     collect,
@@ -29,17 +33,19 @@ from serinus.routing.kuma.writing import (
     paths,
     route_metadata,
 )
-from serinus.routing.router import Ability
+from serinus.routing.router import Ability, RoutingError
 
-SERVICE = "kuma.io/service"
+ABILITIES = frozenset({Ability.WEIGHTS, Ability.HEADER_MATCH})
+
+_NEWER = "remove it, or use Kuma 2.9 to 2.14 with spec.meshServices.mode Exclusive in the Mesh"
+_INSTEAD = {
+    Ability.QUERY_MATCH: f"match headers; or {_NEWER}",
+    Ability.MIRROR: _NEWER,
+    Ability.AFFINITY: _NEWER,
+}
 
 
-def service_tag(service: str, namespace: str, port: int) -> str:
-    """Kuma's name for a port of a Kubernetes Service."""
-    return f"{service}_{namespace}_svc_{port}"
-
-
-def desired_route(canary: Canary, name: str, weights: Weights) -> Json:
+def desired_route(canary: Canary, name: str, traffic: Traffic) -> Json:
     """The TrafficRoute to create."""
     labels, annotations = route_metadata(canary)
     return {
@@ -50,16 +56,17 @@ def desired_route(canary: Canary, name: str, weights: Weights) -> Json:
         "spec": {
             "sources": _sources(),
             "destinations": _destinations(canary),
-            "conf": {"split": _split(canary, weights)},
+            "conf": _conf(canary, traffic),
         },
     }
 
 
-def route_change(canary: Canary, live: TrafficRouteView, weights: Weights) -> Json:
-    """The merge patch that lets ``live`` carry the weights; empty when it does.
+def route_change(canary: Canary, live: TrafficRouteView, traffic: Traffic) -> Json:
+    """The merge patch that lets ``live`` carry the traffic; empty when it does.
 
-    Anything in it that is not the split, its ends or a label of ours is left alone (a load
-    balancer, rules for single paths), and labels say nothing about weights.
+    Anything in it that is not the split, its ends, a rule that leads to the canary or a label of
+    ours is left alone (a load balancer, rules for single paths), and labels say nothing about
+    weights.
     """
     found = msgspec.json.decode(live.spec)
     spec: Json = {}
@@ -70,8 +77,14 @@ def route_change(canary: Canary, live: TrafficRouteView, weights: Weights) -> Js
     found_conf = found.get("conf") or {}
     if "destination" in found_conf:
         conf["destination"] = None
-    if not _same_split(found_conf.get("split"), _split(canary, weights)):
-        conf["split"] = _split(canary, weights)
+    split = _split(canary, traffic.weights)
+    if not _same_split(found_conf.get("split"), split):
+        conf["split"] = split
+    http = dicts(found_conf.get("http"))
+    merged = _merged_http(http, canary, traffic)
+    if merged != http:
+        # The order counts: the first rule that matches is taken.
+        conf["http"] = merged or None
     if conf:
         spec["conf"] = conf
     change: Json = {}
@@ -83,14 +96,17 @@ def route_change(canary: Canary, live: TrafficRouteView, weights: Weights) -> Js
     return change
 
 
-def carried_weights(canary: Canary, live: TrafficRouteView) -> Weights | None:
-    """The weights that a route carries; None when it is no split between these two."""
-    entries = _entries((msgspec.json.decode(live.spec).get("conf") or {}).get("split"))
+def carried_traffic(canary: Canary, live: TrafficRouteView) -> Traffic | None:
+    """The traffic that a route carries; None when it is no split between these two."""
+    conf = msgspec.json.decode(live.spec).get("conf") or {}
+    entries = _entries(conf.get("split"))
     shares = dict(entries)
-    tags = _tags(canary)
+    tags = (primary_tag(canary), canary_tag(canary))
     if len(entries) != 2 or set(shares) != set(tags) or sum(shares.values()) != 100:
         return None
-    return Weights(primary=shares[tags[0]], canary=shares[tags[1]])
+    rules = _rules(canary)
+    matched = bool(rules) and any(rule in rules for rule in dicts(conf.get("http")))
+    return Traffic(Weights(primary=shares[tags[0]], canary=shares[tags[1]]), matched=matched)
 
 
 def belongs(canary: Canary, route: TrafficRouteView) -> bool:
@@ -122,37 +138,41 @@ class TrafficRouteRouter:
         self._routes = routes
 
     def abilities(self, canary: Canary) -> frozenset[Ability]:  # noqa: ARG002 (Router's)
-        return frozenset({Ability.WEIGHTS})
+        return ABILITIES
 
     def problems(self, canary: Canary) -> tuple[Problem, ...]:
         live = self._live(canary)
+        found: list[Problem] = []
         if live is not None and live.mesh != canary.mesh:
-            return (
+            found.append(
                 Problem(
                     MESH_PATH,
                     f"the canary is of mesh {canary.mesh}, but TrafficRoute {live.metadata.name} "
                     f"is of mesh {live.mesh}; delete that route, or name its mesh",
-                ),
+                )
             )
         if live is None and self._free_name(canary) is None:
             names = " and ".join(_names(canary))
-            return (
+            found.append(
                 Problem(
                     "spec.service.name",
                     f"TrafficRoutes {names} belong to others; delete one of them, or "
                     "give the canary's service another name",
-                ),
+                )
             )
-        return ()
+        found += matches.problems(canary)
+        found += beyond(canary, ABILITIES, "a TrafficRoute", _INSTEAD)
+        return tuple(found)
 
     def drift(self, canary: Canary) -> tuple[str, ...]:
         live = self._live(canary)
         if live is None:
             return ()
-        return paths(route_change(canary, live, carried_weights(canary, live) or AT_REST))
+        return paths(route_change(canary, live, carried_traffic(canary, live) or AT_REST))
 
     async def reconcile(self, canary: Canary, traffic: Traffic) -> list[Written]:
-        weights = traffic.weights
+        if traffic.mirrored or traffic.affinity is not None:
+            raise RoutingError("a TrafficRoute neither mirrors requests nor holds callers")
         live = self._live(canary)
         name = live.metadata.name if live is not None else self._free_name(canary)
         name = name or canary.apex_name
@@ -163,8 +183,8 @@ class TrafficRouteRouter:
             name,
             live,
             decode=decode_traffic_route,
-            body=lambda: desired_route(canary, name, weights),
-            change=lambda route: route_change(canary, route, weights),
+            body=lambda: desired_route(canary, name, traffic),
+            change=lambda route: route_change(canary, route, traffic),
         )
 
     async def finalize(self, canary: Canary) -> None:
@@ -203,14 +223,6 @@ def _names(canary: Canary) -> tuple[str, str]:
     return canary.apex_name, f"{canary.apex_name}-{canary.namespace}"
 
 
-def _tags(canary: Canary) -> tuple[str, str]:
-    port = canary.spec.service.port
-    return (
-        service_tag(canary.primary_service, canary.namespace, port),
-        service_tag(canary.canary_service, canary.namespace, port),
-    )
-
-
 def _sources() -> list[Json]:
     return [{"match": {SERVICE: "*"}}]
 
@@ -220,17 +232,45 @@ def _destinations(canary: Canary) -> list[Json]:
     return [{"match": {SERVICE: tag}}]
 
 
+def _conf(canary: Canary, traffic: Traffic) -> Json:
+    http = _merged_http([], canary, traffic)
+    return {**({"http": http} if http else {}), "split": _split(canary, traffic.weights)}
+
+
 def _split(canary: Canary, weights: Weights) -> list[Json]:
-    primary, canary_tag = _tags(canary)
     return [
-        {"weight": weights.primary, "destination": {SERVICE: primary}},
-        {"weight": weights.canary, "destination": {SERVICE: canary_tag}},
+        {"weight": weights.primary, "destination": {SERVICE: primary_tag(canary)}},
+        {"weight": weights.canary, "destination": {SERVICE: canary_tag(canary)}},
     ]
+
+
+def _rules(canary: Canary) -> list[Json]:
+    """The rules of an A/B test."""
+    return [
+        {"match": matches.conf_match(entry), "destination": {SERVICE: canary_tag(canary)}}
+        for entry in canary.spec.analysis.match
+    ]
+
+
+def _merged_http(found: list[Json], canary: Canary, traffic: Traffic) -> list[Json]:
+    """The rules for single requests: ours first, then those of others. All that lead to the
+    canary are ours, since nobody but the rollout knows when its pods can serve."""
+    ours = _rules(canary) if traffic.matched else []
+    tag = canary_tag(canary)
+    others = [rule for rule in found if tag not in _destinations_of(rule)]
+    kept = [rule for rule in found if tag in _destinations_of(rule)]
+    return found if kept == ours else ours + others
+
+
+def _destinations_of(rule: Json) -> set[str]:
+    places = [rule.get("destination") or {}]
+    places += [part.get("destination") or {} for part in dicts(rule.get("split"))]
+    return {str(place.get(SERVICE)) for place in places}
 
 
 def _entries(split: Any) -> list[tuple[str, int]]:
     """Tag and weight of each entry; one that names more than a service counts under no tag."""
-    return [_entry(entry) for entry in _dicts(split)]
+    return [_entry(entry) for entry in dicts(split)]
 
 
 def _entry(entry: Json) -> tuple[str, int]:
@@ -241,7 +281,3 @@ def _entry(entry: Json) -> tuple[str, int]:
 
 def _same_split(found: Any, wanted: list[Json]) -> bool:
     return sorted(_entries(found)) == sorted(_entries(wanted))
-
-
-def _dicts(value: Any) -> Iterable[Json]:
-    return [item for item in value or () if isinstance(item, dict)]

@@ -25,6 +25,10 @@ class MeshHTTPRouteView(_Spec, frozen=True):
     """A MeshHTTPRoute; ``spec`` is its JSON."""
 
 
+class MeshProxyPatchView(_Spec, frozen=True):
+    """A MeshProxyPatch; ``spec`` is its JSON."""
+
+
 class _MeshServices(Struct, frozen=True):
     mode: str | None = None
 
@@ -56,10 +60,19 @@ class MeshServicePort(Struct, frozen=True, rename="camel"):
     app_protocol: str = "tcp"
 
 
+class PodSelector(Struct, frozen=True, rename="camel"):
+    """Which pods are a MeshService's; Kuma puts their namespace in, too."""
+
+    dataplane_tags: dict[str, str] = {}
+
+
 class MeshServiceSpec(Struct, frozen=True):
-    """The part of a MeshService's spec that a route depends on."""
+    """The part of a MeshService's spec that a route depends on. ``state`` is Available while
+    Kuma knows a pod of it that is ready."""
 
     ports: tuple[MeshServicePort, ...] = ()
+    selector: PodSelector = PodSelector()
+    state: str = ""
 
 
 class MeshServiceView(Struct, frozen=True):
@@ -71,6 +84,7 @@ class MeshServiceView(Struct, frozen=True):
 
 _traffic_routes = msgspec.json.Decoder(TrafficRouteView)
 _mesh_http_routes = msgspec.json.Decoder(MeshHTTPRouteView)
+_mesh_proxy_patches = msgspec.json.Decoder(MeshProxyPatchView)
 _meshes = msgspec.json.Decoder(MeshView)
 _mesh_services = msgspec.json.Decoder(MeshServiceView)
 
@@ -83,6 +97,11 @@ def decode_traffic_route(raw: bytes) -> TrafficRouteView:
 def decode_mesh_http_route(raw: bytes) -> MeshHTTPRouteView:
     """The view of one MeshHTTPRoute."""
     return _mesh_http_routes.decode(raw)
+
+
+def decode_mesh_proxy_patch(raw: bytes) -> MeshProxyPatchView:
+    """The view of one MeshProxyPatch."""
+    return _mesh_proxy_patches.decode(raw)
 
 
 def decode_mesh(raw: bytes) -> MeshView:

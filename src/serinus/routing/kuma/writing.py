@@ -16,18 +16,16 @@ from serinus.cluster.errors import AlreadyExists, Conflict, NotFound
 from serinus.cluster.ownership import UNMANAGED_BY_FLUX
 from serinus.cluster.resource import Resource
 from serinus.cluster.written import Written, written
-from serinus.rollout.effects import Weights
+from serinus.rollout.effects import Traffic, Weights
+from serinus.routing.kuma.belonging import CANARY, mark
 
 Json = dict[str, Any]
 
 ATTEMPTS = 4
 """How often a write is tried while others keep writing the same object."""
 
-CANARY = "flagger.app/canary"
-"""Annotation on a route: ``namespace/name`` of the canary that it is made for."""
-
-AT_REST = Weights(primary=100, canary=0)
-"""What a route is compared with, but for its weights, when it carries none."""
+AT_REST = Traffic(Weights(primary=100, canary=0))
+"""What a route is compared with, but for its traffic, when it carries none."""
 
 
 class _Live(Protocol):
@@ -95,8 +93,7 @@ def route_metadata(canary: Canary) -> tuple[dict[str, str], dict[str, str]]:
     """Labels and annotations of a canary's route: what the canary asks for on its apex, and
     what says whose it is."""
     asked = canary.spec.service.apex
-    mark = {CANARY: f"{canary.namespace}/{canary.name}"}
-    return dict(asked.labels), {**asked.annotations, **UNMANAGED_BY_FLUX, **mark}
+    return dict(asked.labels), {**asked.annotations, **UNMANAGED_BY_FLUX, **mark(canary)}
 
 
 def metadata_change(
