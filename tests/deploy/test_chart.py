@@ -12,6 +12,7 @@ import yaml
 
 import serinus
 from controlplane.programs import Missing, program
+from serinus.loadtester.settings import parse as load_tester_flags
 from serinus.operator.settings import parse as operator_flags
 
 pytestmark = pytest.mark.controlplane
@@ -183,6 +184,17 @@ def test_every_option_at_once() -> None:
     assert policy["policyTypes"] == ["Ingress", "Egress"]
 
 
+def test_a_load_tester_with_gates_in_memory_has_no_right_at_all() -> None:
+    found = chart(TESTER, "gates.store=memory", "cmd.namespaceRegexp=^team-", "cmd.maxTasks=8")
+    assert {each["kind"] for each in found} == {"Deployment", "Service"}
+    assert one(found, "Deployment")["spec"]["template"]["spec"]["automountServiceAccountToken"] is (
+        False
+    )
+    settings = load_tester_flags(container(found)["args"])
+    assert settings.gates_configmap == "" and settings.tasks == 8
+    assert settings.namespaces is not None and settings.namespaces.pattern == "^team-"
+
+
 def test_custom_resources_are_kept_when_a_release_goes() -> None:
     found = [each for each in chart(CHART) if each["kind"] == "CustomResourceDefinition"]
     assert len(found) == 3
@@ -222,6 +234,7 @@ def test_pods_obey_the_restricted_standard(found: Any, name: str) -> None:
         (CHART, "logLevel=loud", "logLevel"),
         (TESTER, "service.port=0", "port"),
         (TESTER, "color=red", "color"),
+        (TESTER, "gates.store=file", "store"),
     ],
 )
 def test_values_that_would_not_work_are_refused_by_name(name: str, value: str, words: str) -> None:

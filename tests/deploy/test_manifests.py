@@ -65,7 +65,17 @@ def container(folder: str) -> dict[str, Any]:
                 "Deployment kong-mesh-system/flagger",
             },
         ),
-        ("tester", {"Service test/flagger-loadtester", "Deployment test/flagger-loadtester"}),
+        (
+            "tester",
+            {
+                "ServiceAccount test/flagger-loadtester",
+                "Role test/flagger-loadtester",
+                "RoleBinding test/flagger-loadtester",
+                "ConfigMap test/flagger-loadtester-gates",
+                "Service test/flagger-loadtester",
+                "Deployment test/flagger-loadtester",
+            },
+        ),
         ("podinfo", {"Deployment test/podinfo", "HorizontalPodAutoscaler test/podinfo"}),
     ],
 )
@@ -118,7 +128,17 @@ def test_the_flags_are_flags_of_our_programs() -> None:
     assert operator.mesh_provider == "kuma"
     assert operator.metrics_server == "http://prometheus-server.mesh-observability:80"
     assert operator.include_label_prefix == ("app.kubernetes.io",)
-    assert loadtester_flags(container("tester")["args"]).port == 8080
+    tester = loadtester_flags(container("tester")["args"])
+    assert tester.port == 8080
+    assert tester.gates_configmap == one("tester", "ConfigMap")["metadata"]["name"]
+    assert one("tester", "Role")["rules"] == [
+        {
+            "apiGroups": [""],
+            "resources": ["configmaps"],
+            "resourceNames": [tester.gates_configmap],
+            "verbs": ["get", "patch"],
+        }
+    ]
 
 
 @pytest.mark.parametrize("folder", ["kuma", "tester"])

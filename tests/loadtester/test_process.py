@@ -9,8 +9,9 @@ import socket
 import subprocess
 import sys
 from asyncio.subprocess import PIPE
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -20,16 +21,19 @@ from serinus.loadtester.settings import Settings, SettingsError, parse
 
 
 @asynccontextmanager
-async def process(*flags: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
-    """A load tester that listens, and its address."""
-    started = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "serinus.loadtester", "-listen=127.0.0.1", *flags, stderr=PIPE
-    )
+async def process(
+    *flags: str, before: Sequence[str] = ()
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
+    """A load tester that listens, started by the words ``before``, and its address."""
+    command = (*before, sys.executable, "-m", "serinus.loadtester", "-listen=127.0.0.1")
+    started = await asyncio.create_subprocess_exec(*command, *flags, stderr=PIPE)
     assert started.stderr is not None
     try:
         first = json.loads(await started.stderr.readline())
         assert first["level"] == "info"
         port = first["msg"].rpartition(", ")[2].rstrip(")]")
+        second = json.loads(await started.stderr.readline())
+        assert " gates are open, kept in " in second["msg"]
         yield started, f"http://127.0.0.1:{port}/"
     finally:
         if started.returncode is None:
@@ -99,11 +103,69 @@ def test_flags() -> None:
         ("-max-tasks=0", "-max-tasks must be a number from 1"),
         ("-log-level=loud", "-log-level must be one of"),
         ("-nonsense", "-nonsense"),
+        ("-gates-configmap=Gates", "-gates-configmap must be a ConfigMap's name"),
     ],
 )
 def test_flags_that_cannot_be_obeyed(flag: str, text: str) -> None:
     with pytest.raises(SettingsError, match=re.escape(text)):
         parse([flag])
+
+
+def test_gates_are_kept_in_one_place() -> None:
+    assert parse(["-gates-file=/gates/all"]).gates_file == Path("/gates/all")
+    assert parse(["--gates-configmap", "gates"]).gates_configmap == "gates"
+    with pytest.raises(SettingsError, match="exclude each other"):
+        parse(["-gates-file=/gates/all", "-gates-configmap=gates"])
+
+
+def test_a_configmap_outside_of_a_pod_is_one_line(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["-gates-configmap=gates", "-port=0"]) == 1
+    error = capfd.readouterr().err.strip()
+    assert error.startswith("serinus loadtester: -gates-configmap: gates cannot be kept in")
+    assert os.linesep not in error
+
+
+async def test_gates_in_a_file_survive_a_kill_and_are_shared(tmp_path: Path) -> None:
+    flag = f"-gates-file={tmp_path}/gates"
+    body = {"name": "podinfo", "namespace": "test"}
+
+    async def answer(url: str, path: str) -> int:
+        async with aiohttp.request("POST", f"{url}{path}", json=body) as answered:
+            return answered.status
+
+    async with process("-port=0", flag) as (first, one), process("-port=0", flag) as (_, other):
+        assert await answer(one, "gate/open") == 202
+        assert await answer(other, "gate/check") == 200
+        assert await answer(other, "rollback/check") == 403
+        first.kill()
+        await first.wait()
+        assert await answer(other, "rollback/open") == 202
+    async with process("-port=0", flag) as (_, later):
+        assert await answer(later, "gate/check") == 200
+        assert await answer(later, "rollback/check") == 200
+        assert await answer(later, "gate/close") == 202
+        assert await answer(later, "gate/check") == 403
+
+
+async def test_as_a_pods_first_process_it_leaves_no_zombies() -> None:
+    """What a command leaves behind becomes this process's child, to be waited for by it."""
+    first = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child")
+    mount = ("--mount-proc", "--")
+    counted = "cat /proc/[0-9]*/stat | grep -c ' Z ' || true"
+    async with (
+        process("-port=0", before=(*first, *mount)) as (_, url),
+        aiohttp.ClientSession() as session,
+    ):
+        for command, expected in (
+            ("for i in 1 2 3; do (sleep 1000 &) >/dev/null 2>&1; done", ""),
+            ("(sh -c 'sleep 1000 & sleep 1000' &) >/dev/null 2>&1", ""),
+            ("cat /proc/1/cmdline | tr '\\0' ' ' | grep -c serinus.loadtester", "1\n"),
+            (counted, "0\n"),
+            ("pgrep -c sleep || true", "0\n"),
+        ):
+            metadata = {"type": "bash", "cmd": command, "returnCmdOutput": "true"}
+            async with session.post(url, json={"metadata": metadata}) as answer:
+                assert (answer.status, await answer.text()) == (200, expected), command
 
 
 def test_a_port_in_use_is_one_line(capfd: pytest.CaptureFixture[str]) -> None:

@@ -3,63 +3,29 @@
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.test_utils import TestServer
 
-from serinus.loadtester.command import run
-from serinus.loadtester.server import LoadTester
+from loadtester.asking import (
+    ask,
+    dead,
+    ended,
+    load_tester,
+    metric,
+    refused,
+    running,
+    started,
+    true,
+    until,
+)
+from serinus.loadtester.command import Command
 from serinus.loadtester.settings import Settings
-
-
-@asynccontextmanager
-async def load_tester(settings: Settings | None = None) -> AsyncIterator[TestClient]:
-    async with TestClient(TestServer(LoadTester(settings or Settings()).application)) as client:
-        yield client
-
-
-async def ask(client: TestClient, namespace: str = "test", **metadata: str) -> tuple[int, str]:
-    body = {
-        "name": "podinfo",
-        "namespace": namespace,
-        "phase": "Progressing",
-        "checksum": "85d557f47b",
-        "metadata": metadata,
-    }
-    answer = await client.post("/", json=body)
-    return answer.status, await answer.text()
-
-
-async def metric(client: TestClient, name: str) -> float:
-    """A sample's value, 0 when there is none yet."""
-    text = await (await client.get("/metrics")).text()
-    found = re.search(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)
-    return float(found[1]) if found else 0.0
-
-
-async def until(client: TestClient, name: str, value: float) -> None:
-    """Wait until a metric has a value."""
-    while await metric(client, name) != value:  # noqa: ASYNC110
-        await asyncio.sleep(0.02)
-
-
-async def true(condition: Callable[[], bool]) -> None:
-    """Wait until what another process does shows."""
-    while not condition():  # noqa: ASYNC110
-        await asyncio.sleep(0.02)
-
-
-RUNNING = "serinus_loadtester_tasks_running"
-
-
-def ended(kind: str, result: str) -> str:
-    return f'serinus_loadtester_tasks_total{{result="{result}",type="{kind}"}}'
 
 
 @pytest.fixture
@@ -99,7 +65,9 @@ async def test_a_failing_bash_command_is_answered_with_its_own_words() -> None:
             500,
             "command false failed: exit status 1",
         )
+        assert await metric(client, started("bash")) == 2
         assert await metric(client, ended("bash", "failed")) == 2
+        assert await metric(client, running("bash")) == 0
 
 
 async def test_cmd_is_answered_at_once_and_hey_runs(target: tuple[str, list[str]]) -> None:
@@ -116,9 +84,9 @@ async def test_the_same_command_of_a_canary_runs_once_at_a_time(tmp_path: Path) 
     async with load_tester() as client:
         for _ in range(3):
             assert (await ask(client, cmd=command))[0] == 202
-        assert await metric(client, RUNNING) == 1
+        assert await metric(client, running("cmd")) == 1
         assert (await ask(client, "other", cmd=command))[0] == 202
-        assert await metric(client, RUNNING) == 2
+        assert await metric(client, running("cmd")) == 2
         gate.touch()
         await until(client, ended("cmd", "succeeded"), 2)
         assert (await ask(client, cmd=command))[0] == 202
@@ -147,24 +115,15 @@ async def test_a_command_that_is_cancelled_while_it_starts_leaves_nothing(tmp_pa
     for steps in range(40):
         child = tmp_path / str(steps)
         text = f"sleep 1000 & echo $! > {child}; wait"
-        running = asyncio.create_task(run("sh", text, 100))
+        task = asyncio.create_task(Command(("sh", "-c", text)).run(100))
         for _ in range(steps // 2):
             await asyncio.sleep(0)
-        running.cancel()
+        task.cancel()
         async with asyncio.timeout(10):
-            await asyncio.wait([running])
-        assert running.cancelled()
+            await asyncio.wait([task])
+        assert task.cancelled()
         if child.exists() and child.read_text():
             await true(lambda child=child: dead(child))
-
-
-def dead(pid_file: Path) -> bool:
-    """Whether the process of that pid has ended (a zombie awaits only whoever adopted it)."""
-    try:
-        stat = (Path("/proc") / pid_file.read_text().strip() / "stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return True
-    return stat.rpartition(")")[2].split()[0] == "Z"
 
 
 async def test_what_a_command_says_is_bounded() -> None:
@@ -179,10 +138,14 @@ async def test_what_a_command_says_is_bounded() -> None:
 async def test_no_more_tasks_than_allowed(tmp_path: Path) -> None:
     async with load_tester(Settings(tasks=1)) as client:
         assert (await ask(client, cmd="sleep 1000"))[0] == 202
-        assert await ask(client, type="bash", cmd="true") == (
-            429,
-            "1 tasks run already (-max-tasks); try again later",
-        )
+        body = {"metadata": {"type": "bash", "cmd": "true"}}
+        for count in (1, 2):
+            answer = await client.post("/", json=body)
+            assert (answer.status, answer.headers["Retry-After"]) == (429, "5")
+            assert await answer.text() == "1 tasks run already (-max-tasks); try again later"
+            assert await metric(client, refused("bash")) == count
+        # It runs: nothing more to start.
+        assert (await ask(client, cmd="sleep 1000"))[0] == 202
 
 
 @pytest.mark.parametrize(
@@ -195,8 +158,9 @@ async def test_no_more_tasks_than_allowed(tmp_path: Path) -> None:
         (b'{"metadata":{}}', "metadata not found in payload"),
         (b'{"metadata":{"type":"x","cmd":"true"}}', "unknown task type x"),
         (b'{"metadata":{"type":"bash"}}', "metadata.cmd is empty"),
-        (b'{"metadata":{"type":"helm","cmd":"test a"}}', "task type helm is not supported"),
-        (b'{"metadata":{"type":"concord"}}', "task type concord is not supported"),
+        (b'{"metadata":{"type":"kubectl","cmd":" "}}', "metadata.cmd is empty"),
+        (b'{"metadata":{"type":""}}', "unknown task type "),
+        (b'{"metadata":null}', "metadata not found in payload"),
     ],
 )
 async def test_requests_that_make_no_sense(body: bytes, text: str) -> None:
@@ -216,18 +180,17 @@ async def test_health_and_unknown_paths() -> None:
     async with load_tester() as client:
         answer = await client.get("/healthz")
         assert (answer.status, await answer.text()) == (200, "OK")
-        for path in ("/gate/open", "/rollback/check", "/nothing"):
-            assert (await client.post(path, json={"name": "a", "namespace": "b"})).status == 404
+        assert (await client.post("/nothing", json={"metadata": {"cmd": "true"}})).status == 404
 
 
 async def test_a_caller_that_leaves_does_not_end_its_command(tmp_path: Path) -> None:
-    started, gate, done = (tmp_path / name for name in ("started", "gate", "done"))
-    command = f"touch {started}; while [ ! -e {gate} ]; do sleep 0.02; done; touch {done}"
+    begun, gate, done = (tmp_path / name for name in ("begun", "gate", "done"))
+    command = f"touch {begun}; while [ ! -e {gate} ]; do sleep 0.02; done; touch {done}"
     async with load_tester() as client:
         async with aiohttp.ClientSession() as session:
             body: dict[str, Any] = {"metadata": {"type": "bash", "cmd": command}}
             call = asyncio.create_task(session.post(client.make_url("/"), json=body))
-            await true(started.exists)
+            await true(begun.exists)
             call.cancel()
         gate.touch()
         await until(client, ended("bash", "succeeded"), 1)

@@ -48,8 +48,8 @@ class NGrinder:
             raise PayloadError(f"`pollInterval`: {error}") from None
         if interval <= 0:
             raise PayloadError("`pollInterval` must be longer than nothing")
-        authorization = aiohttp.BasicAuth(given["username"], password, "utf-8").encode()
-        return cls(address(metadata), int(given["clone"]), authorization, interval)
+        login = base64.b64encode(f"{given['username']}:{password}".encode()).decode()
+        return cls(address(metadata), int(given["clone"]), f"Basic {login}", interval)
 
     @property
     def text(self) -> str:
