@@ -17,8 +17,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from serinus.api.canary import Webhook
+from serinus.delivery.post import LONGEST_TEXT
 from serinus.rollout.effects import Done, Failed
-from serinus.webhooks.call import LONGEST_TEXT, Payload, call
+from serinus.webhooks.call import Payload, call
 
 PAYLOAD = Payload("podinfo", "test", "Progressing", "85d557f47b", {"k": "v"})
 

@@ -1,18 +1,22 @@
-"""From the API server's JSON to a `Canary`, or to what keeps it from being one.
+"""From the API server's JSON to a custom resource, or to what keeps it from being one.
 
-One unreadable canary must not keep the others from being read: nothing here raises.
+One unreadable object must not keep the others from being read: nothing here raises.
 """
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
+from serinus.api.alertprovider import AlertProvider
 from serinus.api.canary import Canary
 from serinus.api.problem import Problem
 
+T = TypeVar("T")
+
 _CANARY = msgspec.json.Decoder(Canary)
+_ALERT_PROVIDER = msgspec.json.Decoder(AlertProvider)
 _PLACE = re.compile(r"^(?P<what>.*?) - at (?:`key` in )?`\$\.?(?P<path>[^`]*)`$", re.DOTALL)
 _MISSING = re.compile(r"^Object missing required field `(?P<name>[^`]+)`$")
 _EXPECTED = re.compile(r"^Expected `(?P<wanted>[^`]+)`, got `(?P<got>[^`]+)`$")
@@ -30,7 +34,7 @@ _GOT = {**_WORDS, "float": "a number with a fraction", "int": "a number"}
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """A canary that cannot be read, with as much of its identity as could be."""
+    """An object that cannot be read, with as much of its identity as could be."""
 
     namespace: str
     name: str
@@ -45,20 +49,30 @@ class Malformed:
 
 
 def decode_canary(raw: bytes) -> Canary | Malformed:
-    """Read a Canary from JSON. Whole numbers may be written with a fraction of zero (5.0)."""
+    """Read a Canary from JSON."""
+    return decode(raw, _CANARY)
+
+
+def decode_alert_provider(raw: bytes) -> AlertProvider | Malformed:
+    """Read an AlertProvider from JSON."""
+    return decode(raw, _ALERT_PROVIDER)
+
+
+def decode(raw: bytes, decoder: "msgspec.json.Decoder[T]") -> T | Malformed:
+    """Read what the decoder reads. Whole numbers may be written with a fraction of zero (5.0)."""
     try:
-        return _CANARY.decode(raw)
+        return decoder.decode(raw)
     except msgspec.ValidationError:
-        return _decode_loosely(raw)
+        return _decode_loosely(raw, decoder.type)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return _malformed(None, "", f"this is not a JSON object: {error}")
 
 
-def _decode_loosely(raw: bytes) -> Canary | Malformed:
+def _decode_loosely(raw: bytes, wanted: type[T]) -> T | Malformed:
     document: Any = None
     try:
         document = msgspec.json.decode(raw)
-        return msgspec.convert(_whole(document), Canary)
+        return msgspec.convert(_whole(document), wanted)
     except msgspec.ValidationError as error:
         return _malformed(document, *_explain(str(error)))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
