@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routing.api_server import merge
-from serinus.rollout.effects import Weights
+from serinus.rollout.effects import Affinity, Traffic, Weights
+from serinus.routing.kuma.belonging import belongs
+from serinus.routing.kuma.cookies import holding
 from serinus.routing.kuma.meshhttproute import (
-    belongs,
-    carried_weights,
+    carried_traffic,
     desired_route,
     route_change,
 )
@@ -23,10 +24,29 @@ from serinus.routing.kuma.views import MeshHTTPRouteView, decode_mesh_http_route
 from serinus.routing.kuma.writing import paths
 from workload.guide import Json, canary
 
-GOLDEN = Path(__file__).parent / "golden" / "meshhttproute.yaml"
-CANARY = canary()
-SPLIT = Weights(95, 5)
+GOLDEN = Path(__file__).parent / "golden"
+MATCH = [
+    {"headers": {"X-Canary": {"exact": "insider"}, "user-agent": {"prefix": "Mozilla"}}},
+    {"headers": {"cookie": {"regex": "^(.*?;)?(canary=always)(;.*)?$"}}},
+    {"headers": {"x-mail": {"suffix": "@example.com"}}, "queryParams": {"beta": {"exact": "1"}}},
+]
+CANARY = canary(
+    analysis__match=MATCH,
+    analysis__mirrorWeight=20,
+    analysis__sessionAffinity={"cookieName": "side", "primaryCookieName": "old"},
+)
+HELD = Affinity("side=c4n4ry", "old=pr1m4ry")
+SPLIT = Traffic(Weights(95, 5))
 WEIGHTS = st.integers(0, 100).map(lambda share: Weights(100 - share, share))
+COOKIES = st.from_regex(r"[a-z.+-]{1,6}=[A-Za-z0-9.+*-]{1,6}", fullmatch=True)
+TRAFFIC = st.builds(
+    Traffic,
+    WEIGHTS,
+    matched=st.booleans(),
+    mirrored=st.booleans(),
+    affinity=st.none()
+    | st.builds(Affinity, COOKIES.map("c".__add__), st.none() | COOKIES.map("p".__add__)),
+)
 HEADERS: Json = {
     "matches": [{"path": {"type": "PathPrefix", "value": "/admin"}}],
     "default": {"backendRefs": [{"kind": "MeshService", "name": "admin", "port": 80}]},
@@ -38,9 +58,9 @@ def view(route: Json) -> MeshHTTPRouteView:
     return decode_mesh_http_route(msgspec.json.encode(route))
 
 
-def route(weights: Weights = SPLIT) -> Json:
+def route(traffic: Traffic = SPLIT) -> Json:
     """The route as Kuma's webhooks complete it (seen on a control plane of 2.14.3)."""
-    completed = deepcopy(desired_route(CANARY, weights))
+    completed = deepcopy(desired_route(CANARY, traffic))
     completed["metadata"]["labels"].update(
         {
             "k8s.kuma.io/namespace": "test",
@@ -72,23 +92,33 @@ def backends(entry: Json) -> list[Json]:
     return refs
 
 
-def test_golden() -> None:
-    assert desired_route(CANARY, SPLIT) == yaml.safe_load(GOLDEN.read_text())
+@pytest.mark.parametrize(
+    ("name", "traffic"),
+    [
+        ("meshhttproute", SPLIT),
+        ("meshhttproute-matched", Traffic(Weights(100, 0), matched=True)),
+        ("meshhttproute-mirrored", Traffic(Weights(100, 0), mirrored=True)),
+        ("meshhttproute-affinity", Traffic(Weights(90, 10), affinity=HELD)),
+    ],
+)
+def test_golden(name: str, traffic: Traffic) -> None:
+    golden = GOLDEN / f"{name}.yaml"
+    assert desired_route(CANARY, traffic) == yaml.safe_load(golden.read_text())
 
 
-@given(WEIGHTS)
-def test_weights_read_back_are_the_weights_written(weights: Weights) -> None:
-    assert carried_weights(CANARY, view(route(weights))) == weights
-    assert route_change(CANARY, view(route(weights)), weights) == {}
+@given(TRAFFIC)
+def test_traffic_read_back_is_the_traffic_written(traffic: Traffic) -> None:
+    assert carried_traffic(CANARY, view(route(traffic))) == traffic
+    assert route_change(CANARY, view(route(traffic)), traffic) == {}
 
 
-@given(WEIGHTS, WEIGHTS)
-def test_a_change_of_weights_is_a_patch_of_the_destinations_alone(
-    old: Weights, new: Weights
+@given(TRAFFIC, TRAFFIC)
+def test_a_change_of_traffic_is_one_patch_of_the_destinations_alone(
+    old: Traffic, new: Traffic
 ) -> None:
     change = route_change(CANARY, view(route(old)), new)
     assert paths(change) == (() if old == new else ("spec.to",))
-    assert carried_weights(CANARY, view(merge(route(old), change))) == new
+    assert carried_traffic(CANARY, view(merge(route(old), change))) == new
 
 
 NO_DRIFT: list[Any] = [
@@ -125,7 +155,7 @@ def test_a_foreign_edit_of_what_is_ours_is_repaired(change: Any) -> None:
     assert paths(repair) == ("spec.to",)
     repaired = merge(found, repair)
     assert route_change(CANARY, view(repaired), SPLIT) == {}
-    assert carried_weights(CANARY, view(repaired)) == SPLIT
+    assert carried_traffic(CANARY, view(repaired)) == SPLIT
 
 
 @pytest.mark.parametrize(
@@ -173,31 +203,108 @@ OTHER_ENTRIES = st.lists(
     after=OTHER_ENTRIES,
     rules=OTHER_RULES,
     refs=st.lists(st.sampled_from(backends(route()["spec"]["to"][0])), max_size=3),
-    weights=WEIGHTS,
+    old=TRAFFIC,
+    traffic=TRAFFIC,
 )
 def test_whatever_was_done_to_it_one_patch_puts_it_right(
-    before: list[Json], after: list[Json], rules: list[Json], refs: list[Json], weights: Weights
+    before: list[Json],
+    after: list[Json],
+    rules: list[Json],
+    refs: list[Json],
+    old: Traffic,
+    traffic: Traffic,
 ) -> None:
-    found = route()
+    found = route(old)
     ours = found["spec"]["to"][0]
-    rule(ours)["default"]["backendRefs"] = refs
+    for each in ours["rules"]:
+        each["default"]["backendRefs"] = refs
     ours["rules"] += rules
     found["spec"]["to"] = [*before, ours, *after]
-    repaired = merge(found, route_change(CANARY, view(found), weights))
-    assert route_change(CANARY, view(repaired), weights) == {}
-    assert carried_weights(CANARY, view(repaired)) == weights
+    repaired = merge(found, route_change(CANARY, view(found), traffic))
+    assert route_change(CANARY, view(repaired), traffic) == {}
+    assert carried_traffic(CANARY, view(repaired)) == traffic
     for foreign in [*before, *after]:
         assert foreign in repaired["spec"]["to"]
     for foreign in rules:
         assert foreign in repaired["spec"]["to"][len(before)]["rules"]
 
 
+FOREIGN_FILTERS = st.lists(
+    st.sampled_from(
+        [
+            {"type": "RequestHeaderModifier", "requestHeaderModifier": {"remove": ["x"]}},
+            {"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "audit_test_svc_1"}}},
+        ]
+    ),
+    max_size=2,
+    unique_by=str,
+)
+
+
+@given(rules=OTHER_RULES, filters=FOREIGN_FILTERS, steps=st.lists(TRAFFIC, max_size=5))
+def test_rules_and_filters_of_others_outlive_any_rollout(
+    rules: list[Json], filters: list[Json], steps: list[Traffic]
+) -> None:
+    first = route()
+    entry = first["spec"]["to"][0]
+    if filters:
+        rule(entry)["default"]["filters"] = filters
+    entry["rules"] = [*rules[:1], *entry["rules"], *rules[1:]]
+    found = first
+    for traffic in [*steps, SPLIT]:
+        found = merge(found, route_change(CANARY, view(found), traffic))
+        (entry,) = found["spec"]["to"]
+        bare = next(one for one in entry["rules"] if one["matches"] == BARE)
+        assert [one for one in bare["default"].get("filters", []) if one in filters] == filters
+        assert [one for one in entry["rules"] if one in rules] == rules
+    assert found == first
+
+
+BARE: list[Json] = [{"path": {"type": "PathPrefix", "value": "/"}}]
+TO_CANARY: Json = {"kind": "MeshService", "name": "podinfo-canary", "port": 9898, "weight": 100}
+
+
+@pytest.mark.parametrize(
+    "stale",
+    [
+        {"matches": [{"headers": [{"name": "x"}]}], "default": {"backendRefs": [TO_CANARY]}},
+        {
+            "matches": [holding("old=value")],
+            "default": {"backendRefs": [{**TO_CANARY, "name": "podinfo-primary"}]},
+        },
+    ],
+)
+def test_nothing_is_left_behind_of_what_nobody_remembers(stale: Json) -> None:
+    found = edited(lambda entry: entry["rules"].insert(0, stale))
+    change = route_change(CANARY, view(found), SPLIT)
+    assert merge(found, change) == route()
+
+
+def test_the_defaults_of_a_schema_are_no_drift() -> None:
+    mirrored = Traffic(Weights(100, 0), mirrored=True)
+    found = route(mirrored)
+    mirror = rule(found["spec"]["to"][0])["default"]["filters"][0]["requestMirror"]
+    mirror["backendRef"]["weight"] = 1
+    assert route_change(CANARY, view(found), mirrored) == {}
+    mirror["backendRef"]["port"] = 9898
+    repaired = merge(found, route_change(CANARY, view(found), mirrored))
+    assert carried_traffic(CANARY, view(repaired)) == mirrored
+    mirror["backendRef"].pop("port")
+    assert repaired == found
+
+
+def test_a_share_is_mirrored_whole_where_none_is_given() -> None:
+    found = desired_route(canary(), Traffic(Weights(100, 0), mirrored=True))
+    (mirror,) = rule(found["spec"]["to"][0])["default"]["filters"]
+    assert mirror["requestMirror"]["percentage"] == 100
+
+
 def test_whose_it_is() -> None:
-    assert belongs(CANARY, view(route()))
+    assert belongs(CANARY, view(route()).metadata)
     restored = merge(route(), {"metadata": {"ownerReferences": [MESH_OWNER]}})
-    assert belongs(CANARY, view(restored))
+    assert belongs(CANARY, view(restored).metadata)
     theirs = merge(restored, {"metadata": {"annotations": {"flagger.app/canary": None}}})
-    assert not belongs(CANARY, view(theirs))
+    assert not belongs(CANARY, view(theirs).metadata)
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routing.api_server import merge
-from serinus.rollout.effects import Weights
+from serinus.rollout.effects import Traffic, Weights
 from serinus.routing.kuma.trafficroute import (
     belongs,
-    carried_weights,
+    carried_traffic,
     desired_route,
     for_some_canary,
     route_change,
@@ -22,18 +22,24 @@ from serinus.routing.kuma.views import TrafficRouteView, decode_traffic_route
 from serinus.routing.kuma.writing import paths
 from workload.guide import Json, canary
 
-GOLDEN = Path(__file__).parent / "golden" / "trafficroute.yaml"
-CANARY = canary()
-SPLIT = Weights(95, 5)
+GOLDEN = Path(__file__).parent / "golden"
+CANARY = canary(
+    analysis__match=[
+        {"headers": {"X-Canary": {"exact": "insider"}}},
+        {"headers": {"x-mail": {"suffix": "@example.com"}, "accept": {"prefix": "text/"}}},
+    ]
+)
+SPLIT = Traffic(Weights(95, 5))
 WEIGHTS = st.integers(0, 100).map(lambda share: Weights(100 - share, share))
+TRAFFIC = st.builds(Traffic, WEIGHTS, matched=st.booleans())
 
 
 def view(route: Json) -> TrafficRouteView:
     return decode_traffic_route(msgspec.json.encode(route))
 
 
-def route(weights: Weights = SPLIT) -> Json:
-    return desired_route(CANARY, "podinfo", weights)
+def route(traffic: Traffic = SPLIT) -> Json:
+    return desired_route(CANARY, "podinfo", traffic)
 
 
 def flaggers() -> Json:
@@ -41,21 +47,30 @@ def flaggers() -> Json:
     return merge(route(), {"metadata": {"annotations": {"flagger.app/canary": None}}})
 
 
-def test_golden() -> None:
-    assert route() == yaml.safe_load(GOLDEN.read_text())
+@pytest.mark.parametrize(
+    ("name", "traffic"),
+    [
+        ("trafficroute", SPLIT),
+        ("trafficroute-matched", Traffic(Weights(100, 0), matched=True)),
+    ],
+)
+def test_golden(name: str, traffic: Traffic) -> None:
+    assert route(traffic) == yaml.safe_load((GOLDEN / f"{name}.yaml").read_text())
 
 
-@given(WEIGHTS)
-def test_weights_read_back_are_the_weights_written(weights: Weights) -> None:
-    assert carried_weights(CANARY, view(route(weights))) == weights
-    assert route_change(CANARY, view(route(weights)), weights) == {}
+@given(TRAFFIC)
+def test_traffic_read_back_is_the_traffic_written(traffic: Traffic) -> None:
+    assert carried_traffic(CANARY, view(route(traffic))) == traffic
+    assert route_change(CANARY, view(route(traffic)), traffic) == {}
 
 
-@given(WEIGHTS, WEIGHTS)
-def test_a_change_of_weights_is_a_patch_of_the_split_alone(old: Weights, new: Weights) -> None:
+@given(TRAFFIC, TRAFFIC)
+def test_a_change_of_traffic_is_a_patch_of_that_alone(old: Traffic, new: Traffic) -> None:
     change = route_change(CANARY, view(route(old)), new)
-    assert paths(change) == (() if old == new else ("spec.conf.split",))
-    assert carried_weights(CANARY, view(merge(route(old), change))) == new
+    weighed = {"spec.conf.split"} if old.weights != new.weights else set()
+    matched = {"spec.conf.http"} if old.matched != new.matched else set()
+    assert set(paths(change)) == weighed | matched
+    assert carried_traffic(CANARY, view(merge(route(old), change))) == new
 
 
 @pytest.mark.parametrize(
@@ -81,7 +96,7 @@ def test_drift(edit: Json, repaired: tuple[str, ...]) -> None:
     assert paths(change) == repaired
     again = merge(edited, change)
     assert route_change(CANARY, view(again), SPLIT) == {}
-    assert carried_weights(CANARY, view(again)) == SPLIT
+    assert carried_traffic(CANARY, view(again)) == SPLIT
 
 
 @pytest.mark.parametrize(
@@ -107,7 +122,7 @@ def test_drift(edit: Json, repaired: tuple[str, ...]) -> None:
 )
 def test_what_is_no_split_between_the_two_carries_no_weights(split: list[Json]) -> None:
     edited = merge(route(), {"spec": {"conf": {"split": split}}})
-    assert carried_weights(CANARY, view(edited)) is None
+    assert carried_traffic(CANARY, view(edited)) is None
     assert "split" in route_change(CANARY, view(edited), SPLIT)["spec"]["conf"]
 
 
@@ -123,19 +138,39 @@ FOREIGN: st.SearchStrategy[Any] = st.recursive(
 @given(
     conf=st.dictionaries(st.sampled_from(["destination", "http", "loadBalancer", "x"]), FOREIGN),
     sources=st.none() | st.lists(st.just({"match": {"a": "b"}})),
-    weights=WEIGHTS,
+    traffic=TRAFFIC,
 )
 def test_whatever_was_done_to_it_one_patch_puts_it_right(
-    conf: Json, sources: Any, weights: Weights
+    conf: Json, sources: Any, traffic: Traffic
 ) -> None:
     edited = route()
     edited["spec"]["conf"] = conf
     edited["spec"]["sources"] = sources
-    repaired = merge(edited, route_change(CANARY, view(edited), weights))
-    assert route_change(CANARY, view(repaired), weights) == {}
-    assert carried_weights(CANARY, view(repaired)) == weights
-    for key in conf.keys() - {"destination"}:
+    repaired = merge(edited, route_change(CANARY, view(edited), traffic))
+    assert route_change(CANARY, view(repaired), traffic) == {}
+    assert carried_traffic(CANARY, view(repaired)) == traffic
+    for key in conf.keys() - {"destination", "http"}:
         assert repaired["spec"]["conf"][key] == conf[key]
+
+
+ADMIN = {"match": {"path": {"prefix": "/admin"}}, "destination": {"kuma.io/service": "a_b_svc_1"}}
+LEFT = {
+    "match": {"headers": {"x": {"exact": "y"}}},
+    "split": [{"weight": 1, "destination": {"kuma.io/service": "podinfo-canary_test_svc_9898"}}],
+}
+
+
+@given(
+    rules=st.lists(st.sampled_from([ADMIN, {**ADMIN, "modify": {}}]), min_size=1, max_size=2),
+    steps=st.lists(TRAFFIC, max_size=5),
+)
+def test_rules_of_others_outlive_any_rollout(rules: list[Json], steps: list[Traffic]) -> None:
+    first = merge(route(), {"spec": {"conf": {"http": rules}}})
+    found = merge(route(), {"spec": {"conf": {"http": [LEFT, *rules]}}})
+    for traffic in [*steps, SPLIT]:
+        found = merge(found, route_change(CANARY, view(found), traffic))
+        assert [rule for rule in found["spec"]["conf"]["http"] if rule in rules] == rules
+    assert found == first
 
 
 def test_whose_it_is() -> None:

@@ -5,8 +5,9 @@ cookies that hold callers, and of the requests of an A/B test. Kuma tries narrow
 equally narrow ones in their order.
 
 Others may have rules there too, and theirs stay. A rule is ours by what it says, so that none is
-left behind whatever happens between two writes: every rule that leads to the canary is (nobody but
-the rollout knows when its pods can serve), and one that leads to the primary alone by a cookie.
+left behind whatever happens between two writes: one that takes the requests of the A/B test or of a
+cookie, and every rule that leads to the canary, since nobody but the rollout knows when its pods
+can serve.
 """
 
 from collections.abc import Mapping
@@ -131,11 +132,12 @@ def _take(missing: list[Json], matches: Any) -> Json | None:
 
 
 def _is_ours(rule: Json, canary: Canary) -> bool:
-    matches, names = rule.get("matches"), _names(rule)
+    matches = rule.get("matches")
     return (
         matches == EVERY_REQUEST
-        or not names.isdisjoint((canary.canary_service, canary_tag(canary)))
-        or (held(matches) is not None and names == {canary.primary_service})
+        or held(matches) is not None
+        or (bool(matches) and matches == route_matches(canary.spec.analysis.match))
+        or not _names(rule).isdisjoint((canary.canary_service, canary_tag(canary)))
     )
 
 
