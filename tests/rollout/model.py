@@ -1,52 +1,55 @@
 """A cluster small enough to hold in the head, for driving `advance` without any I/O.
 
-It performs effects as the real world would, and refuses (`Broken`) the ones that must never
-happen. What an effect does here is written from the invariants of the design, not from the
-operator's code.
+It performs effects as the real world would, and refuses (`BrokenInvariantError`) the ones that
+must never happen. What an effect does here is written from the invariants of the design, not from
+the operator's code; docs/testing.md lists them.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import msgspec
 
 from serinus.analysis.verdict import NoData, Unavailable, Value
 from serinus.api.canary import Canary, CanaryStatus, Phase
 from serinus.rollout import effects as e
+from serinus.rollout.advance import advance
+from serinus.rollout.conditions import condition
 from serinus.rollout.effects import Traffic
 from serinus.rollout.revision import origin_of
+from serinus.rollout.strategy import Strategy, strategy_of
+from serinus.rollout.termination import FINALIZER
 from serinus.rollout.tick import Tick
 from serinus.rollout.world import Readiness, Workload, World
 
 INTERVAL = 30.0
+
+METRICS = (
+    {"name": "request-success-rate", "threshold": 99},
+    {"name": "request-duration", "threshold": 500},
+)
+HOOKS = (
+    {"name": "acceptance", "type": "pre-rollout", "url": "http://x/"},
+    {"name": "load", "type": "rollout", "url": "http://x/"},
+)
 
 
 class BrokenInvariantError(AssertionError):
     """Something happened that must never happen."""
 
 
-def canary(step: int = 20, maximum: int = 50, threshold: int = 3) -> Canary:
-    """A Canary like the guide's."""
+def made(analysis: Mapping[str, Any], **spec: Any) -> Canary:
+    """A Canary with this analysis, and what else its spec says."""
     return msgspec.convert(
         {
-            "metadata": {"name": "podinfo", "namespace": "test", "generation": 1},
+            "metadata": {"name": "podinfo", "namespace": "test", "generation": 1, "uid": "u"},
             "spec": {
                 "targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "podinfo"},
                 "service": {"port": 9898},
-                "analysis": {
-                    "interval": "30s",
-                    "threshold": threshold,
-                    "maxWeight": maximum,
-                    "stepWeight": step,
-                    "metrics": [
-                        {"name": "request-success-rate", "threshold": 99},
-                        {"name": "request-duration", "threshold": 500},
-                    ],
-                    "webhooks": [
-                        {"name": "acceptance", "type": "pre-rollout", "url": "http://x/"},
-                        {"name": "load", "type": "rollout", "url": "http://x/"},
-                    ],
-                },
+                "analysis": {"interval": "30s", "metrics": METRICS, "webhooks": HOOKS, **analysis},
+                **spec,
             },
         },
         Canary,
@@ -54,9 +57,14 @@ def canary(step: int = 20, maximum: int = 50, threshold: int = 3) -> Canary:
     )
 
 
+def canary(step: int = 20, maximum: int = 50, threshold: int = 3) -> Canary:
+    """A Canary like the guide's."""
+    return made({"threshold": threshold, "maxWeight": maximum, "stepWeight": step})
+
+
 @dataclass
 class Pods:
-    """A Deployment: what it asks for and how far its pods are."""
+    """A workload: what it asks for and how far its pods are."""
 
     revision: str
     generation: int
@@ -66,6 +74,7 @@ class Pods:
     """All pods run `revision` and are available."""
     hopeless: bool = False
     origin: str | None = None
+    configs: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -73,6 +82,7 @@ class Cluster:
     """The whole world of one Canary."""
 
     spec: Canary
+    splits: bool = True
     status: CanaryStatus = field(default_factory=CanaryStatus)
     now: datetime = datetime(2026, 11, 24, tzinfo=UTC)
     stepped: datetime | None = None
@@ -83,22 +93,57 @@ class Cluster:
     autoscaler: bool = False
     route: Traffic | None = None
     route_settled: bool = True
-    hooks_pass: bool = True
+    closed: set[str] = field(default_factory=set)
+    """Types of hooks that say no."""
+    rollback_wanted: bool = False
     success_rate: float | None = 100.0
     metrics_up: bool = True
+    deleted: bool = False
+    released: bool = False
     events: list[str] = field(default_factory=list)
+    alerts: list[str] = field(default_factory=list)
     history: list[str] = field(default_factory=list)
-    passed_max: str | None = None
-    """The revision whose checks passed at the highest weight."""
+    passed: set[tuple[str, str]] = field(default_factory=set)
+    """Revisions that were tried as far as their analysis goes, with their configs."""
+    failed: set[tuple[str, str]] = field(default_factory=set)
+    """Revisions that were rolled back, and not edited or asked for since."""
+    asked: dict[str, bool] = field(default_factory=dict)
+    """The last answer of each type of hook in this tick: whether it said yes."""
+    cookies: list[str] = field(default_factory=list)
 
     # -- what happens around the rollout ---------------------------------------------------
 
     def edit_target(self, revision: str) -> None:
+        if revision != self.target.revision:
+            self.failed.clear()
         self.target.revision = revision
         self.target.generation += 1
+        self._roll_target()
+
+    def edit_config(self, checksum: str) -> None:
+        """Change a ConfigMap that the target uses: its pods do not notice."""
+        self.target.configs = {"configmap/settings": checksum}
+        self.failed.clear()
+
+    def _roll_target(self) -> None:
         self.target.hopeless = False
         if self.target.replicas:
             self.target.current = False
+
+    def request(self, verb: str, text: str) -> None:
+        """Ask by annotation."""
+        metadata = self.spec.metadata
+        annotations = {**metadata.annotations, f"serinus.dev/{verb}": text}
+        metadata = msgspec.structs.replace(metadata, annotations=annotations)
+        self.spec = msgspec.structs.replace(self.spec, metadata=metadata)
+        if verb == "retry":
+            self.failed.clear()
+
+    def delete(self) -> None:
+        """Delete the Canary, as far as finalizers let it go."""
+        self.deleted = True
+        if FINALIZER not in self.spec.metadata.finalizers:
+            self.released = True
 
     def settle_pods(self) -> None:
         for pods in (self.target, self.primary):
@@ -108,20 +153,26 @@ class Cluster:
 
     def snapshot(self, *, due: bool | None = None) -> tuple[Canary, World]:
         elapsed = self.stepped is None or self.now - self.stepped >= timedelta(seconds=INTERVAL)
+        primary = self.primary
         world = World(
             now=self.now,
             due=elapsed if due is None else due,
             target=self._workload(self.target),
-            primary=None if self.primary is None else self._workload(self.primary),
-            in_primary=self.primary is not None
-            and self.primary.revision == f"{self.target.revision}-primary",
+            primary=None if primary is None else self._workload(primary),
+            in_primary=primary is not None
+            and primary.revision == f"{self.target.revision}-primary"
+            and primary.configs == self.target.configs,
+            splits=self.splits,
         )
-        return msgspec.structs.replace(self.spec, status=self.status), world
+        metadata = self.spec.metadata
+        if self.deleted:
+            metadata = msgspec.structs.replace(metadata, deletion_timestamp=self.now)
+        return msgspec.structs.replace(self.spec, status=self.status, metadata=metadata), world
 
     @staticmethod
     def _workload(pods: Pods) -> Workload:
         readiness = Readiness(
-            ready=pods.current,
+            ready=pods.current and pods.replicas > 0,
             why="" if pods.current else f"rollout to finish: {pods.available} available",
             hopeless=pods.hopeless,
         )
@@ -132,7 +183,18 @@ class Cluster:
             pods.available,
             readiness,
             pods.origin,
+            pods.configs,
         )
+
+    @property
+    def tried(self) -> tuple[str, str]:
+        """The revision that the status is about."""
+        return self.status.last_applied_spec, repr(dict(self.status.tracked_configs or {}))
+
+    @property
+    def held(self) -> tuple[str, str]:
+        """The revision that the target holds."""
+        return self.target.revision, repr(dict(self.target.configs))
 
     # -- effects ---------------------------------------------------------------------------
 
@@ -140,10 +202,10 @@ class Cluster:
         self, *, stop_after: int | None = None, fail_at: int | None = None, due: bool | None = None
     ) -> list[e.Effect]:
         """One tick, which may be cut off after some effect or have one effect fail."""
-        canary, world = self.snapshot(due=due)
-        from serinus.rollout.advance import advance
-
-        tick: Tick = advance(canary, world)
+        if self.released:
+            return []
+        self.asked.clear()
+        tick: Tick = advance(*self.snapshot(due=due))
         done: list[e.Effect] = []
         outcome: e.Outcome | None = None
         while True:
@@ -151,8 +213,10 @@ class Cluster:
                 effect = next(tick) if outcome is None else tick.send(outcome)
             except StopIteration:
                 return done
-            if fail_at == len(done) and not isinstance(effect, e.Record):
+            if fail_at == len(done) and not isinstance(effect, e.Record | e.Alert | e.Measure):
                 outcome = e.Failed("the API server is away")
+                if isinstance(effect, e.RunHook):
+                    self.asked[effect.hook.kind] = False
             else:
                 outcome = self.perform(effect)
             self.check()
@@ -171,9 +235,7 @@ class Cluster:
             case e.ReconcileAutoscaler():
                 self.autoscaler = True
             case e.ReconcileApex():
-                if self.primary is None or self.primary.available == 0:
-                    raise BrokenInvariantError("the apex was given to a primary without pods")
-                self.apex = "primary"
+                self._lead_apex_to_primary()
             case e.ScaleTargetUp():
                 if self.target.replicas == 0:
                     self.target.replicas, self.target.current = 1, False
@@ -184,17 +246,37 @@ class Cluster:
                 self._route(traffic)
             case e.AwaitRoute():
                 self.route_settled = True
-            case e.Promote(revision, _):
-                return self._promote(revision)
-            case e.RunHook():
-                return e.Done() if self.hooks_pass else e.Failed("500 no")
+            case e.Promote(revision, configs):
+                return self._promote(revision, configs)
+            case e.RunHook(hook, _):
+                return self._call(hook.kind)
             case e.Measure(metric):
+                self.stepped = self.now
                 return self._measure(metric.name)
             case e.SaveStatus(status):
                 self._save(status)
             case e.Record(_, message):
                 self.events.append(message)
+            case e.Alert(severity, message, _):
+                self.alerts.append(f"{severity}: {message}")
+            case e.CheckProviders():
+                return e.Done() if self.metrics_up else e.Failed("connection refused")
+            case e.HoldDeletion():
+                self._set_finalizers((FINALIZER,))
+            case e.ReleaseDeletion():
+                self._release()
+            case e.GiveBack():
+                self._give_back()
+            case e.RemoveRoute():
+                self._remove_route()
         return e.Done()
+
+    def _lead_apex_to_primary(self) -> None:
+        if self.apex == "primary":
+            return
+        if self.primary is None or self.primary.available == 0:
+            raise BrokenInvariantError("the apex was given to a primary without pods")
+        self.apex = "primary"
 
     def _scale_to_zero(self) -> None:
         if self.target.replicas == 0:
@@ -208,23 +290,53 @@ class Cluster:
         self.target.generation += 1
 
     def _route(self, traffic: Traffic) -> None:
-        if traffic.reaches_canary and self.target.available == 0:
-            raise BrokenInvariantError("traffic was given to a canary without pods")
-        analysis = self.spec.spec.analysis
-        overshoot = analysis.max_weight_or_default + (analysis.step_weight or 0)
-        if traffic.weights.canary >= overshoot:
-            raise BrokenInvariantError(f"weight {traffic.weights.canary} passes maxWeight by a step")
+        if traffic.reaches_canary:
+            self._may_reach_canary(traffic)
         if self.route != traffic:
             self.route_settled = self.route_settled and self.route is None
         self.route = traffic
 
-    def _promote(self, revision: str) -> e.Outcome:
-        if revision != self.target.revision:
+    def _may_reach_canary(self, traffic: Traffic) -> None:
+        analysis = self.spec.spec.analysis
+        if self.target.available == 0:
+            raise BrokenInvariantError("traffic was given to a canary without pods")
+        if not self.splits:
+            raise BrokenInvariantError("traffic was shared out where that cannot be done")
+        if traffic.mirrored and not analysis.mirror:
+            raise BrokenInvariantError("requests were copied though nobody asked for it")
+        if traffic.affinity and not analysis.session_affinity:
+            raise BrokenInvariantError("callers were held though nobody asked for it")
+        if self.status.phase is Phase.FAILED:
+            if condition(self.status, "Stalled").reason != "PrimaryNotReady":  # type: ignore[union-attr]
+                raise BrokenInvariantError("a failed canary got traffic")
+            return
+        match strategy_of(self.spec):
+            case Strategy.AB_TESTING if traffic.weights.canary or not traffic.matched:
+                raise BrokenInvariantError("an A/B test gave unmatched requests to the canary")
+            case Strategy.BLUE_GREEN if traffic.matched or traffic.weights.canary not in (0, 100):
+                raise BrokenInvariantError("a blue/green canary got a share of the traffic")
+            case Strategy.BLUE_GREEN if traffic.weights.canary and (
+                self.status.phase is Phase.PROGRESSING
+                and self.status.iterations <= (analysis.iterations or 0)
+            ):
+                raise BrokenInvariantError("a blue/green canary got traffic before its tests")
+            case Strategy.WEIGHTED:
+                self._within_maximum(traffic)
+
+    def _within_maximum(self, traffic: Traffic) -> None:
+        analysis = self.spec.spec.analysis
+        maximum = analysis.max_weight_or_default
+        overshoot = maximum if analysis.step_weights else maximum + (analysis.step_weight or 0) - 1
+        if traffic.matched or traffic.weights.canary > overshoot:
+            raise BrokenInvariantError(f"{traffic} passes maxWeight by a step")
+
+    def _promote(self, revision: str, configs: Mapping[str, str]) -> e.Outcome:
+        if revision != self.target.revision or configs != self.target.configs:
             return e.Failed("the target holds another revision by now")
-        if revision != self.passed_max:
+        if self.held not in self.passed:
             raise BrokenInvariantError(f"{revision} was promoted without passing its analysis")
         assert self.primary is not None
-        if self.primary.origin != origin_of(revision):
+        if self.primary.origin != origin_of(revision, configs):
             self._copy(self.primary.available)
         return e.Done()
 
@@ -235,8 +347,15 @@ class Cluster:
             1,
             0 if self.primary is None else available,
             current=False,
-            origin=origin_of(self.target.revision),
+            origin=origin_of(self.target.revision, self.target.configs),
+            configs=self.target.configs,
         )
+
+    def _call(self, kind: str) -> e.Outcome:
+        self.stepped = self.now
+        opened = self.rollback_wanted if kind == "rollback" else kind not in self.closed
+        self.asked[kind] = opened
+        return e.Done() if opened else e.Failed("403 no")
 
     def _measure(self, name: str) -> e.Outcome:
         if not self.metrics_up:
@@ -247,16 +366,109 @@ class Cluster:
 
     def _save(self, status: CanaryStatus) -> None:
         old, self.status = self.status, status
-        self.stepped = self.now
+        if _progress(old) != _progress(status):
+            self.stepped = self.now
         if old.phase != status.phase:
             self.history.append(status.phase.value)
-        maximum = self.spec.spec.analysis.max_weight_or_default
-        if status.phase is Phase.PROGRESSING and status.canary_weight >= maximum:
-            self.passed_max = status.last_applied_spec
-        if status.phase is Phase.FAILED and self.route and self.route.reaches_canary:
-            raise BrokenInvariantError("a rollback ended with traffic on the canary")
+        self._entered(old, status)
+        self._note_passed(status)
+        if status.canary_weight > old.canary_weight and status.phase is not Phase.FAILED:
+            self._may_grow(status)
+
+    def _entered(self, old: CanaryStatus, status: CanaryStatus) -> None:
+        """What holds when a phase begins."""
+        reaches = self.route is not None and self.route.reaches_canary
+        if status.phase is Phase.FAILED and old.phase is not Phase.FAILED:
+            if reaches and status.canary_weight == 0 and old.phase is not Phase.PROMOTING:
+                raise BrokenInvariantError("a rollback ended with traffic on the canary")
+            self.failed.add(self.tried)
+        if status.phase is Phase.PROGRESSING and old.phase in (
+            Phase.INITIALIZED,
+            Phase.SUCCEEDED,
+            Phase.FAILED,
+            Phase.WAITING,
+        ):
+            rolls_back = condition(status, "RollingBack") is not None
+            if self.tried in self.failed and not rolls_back:
+                raise BrokenInvariantError("a failed revision was tried again by itself")
+            if not rolls_back and not self._opened("confirm-rollout"):
+                raise BrokenInvariantError("a revision was let in through a closed gate")
+            cookie = status.session_affinity_cookie
+            if cookie is not None and not rolls_back:
+                if cookie in self.cookies:
+                    raise BrokenInvariantError("a new rollout holds the callers of an old one")
+                self.cookies.append(cookie)
+        if status.phase is Phase.PROMOTING and old.phase is not Phase.PROMOTING:
+            skipped = self.spec.spec.skip_analysis
+            if not skipped and not self._opened("confirm-promotion"):
+                raise BrokenInvariantError("a revision was promoted through a closed gate")
+
+    def _may_grow(self, status: CanaryStatus) -> None:
+        if condition(status, "Paused") is not None:
+            raise BrokenInvariantError("a paused canary got more traffic")
+        weighted = strategy_of(self.spec, splits=self.splits) is Strategy.WEIGHTED
+        if weighted and not self._opened("confirm-traffic-increase"):
+            raise BrokenInvariantError("traffic was increased through a closed gate")
+
+    def _opened(self, kind: str) -> bool:
+        """Whether a gate has been asked in this tick and said yes, or is not there, or somebody
+        has asked to pass over it."""
+        hooks = [hook for hook in self.spec.spec.analysis.webhooks if hook.kind == kind]
+        promoted = self.spec.metadata.annotations.get("serinus.dev/promote", "")
+        forced = "--force" in promoted and kind != "confirm-traffic-increase"
+        return not hooks or self.asked.get(kind, False) or forced
+
+    def _note_passed(self, status: CanaryStatus) -> None:
+        analysis = self.spec.spec.analysis
+        ends = status.phase in (Phase.PROGRESSING, Phase.WAITING_PROMOTION)
+        if strategy_of(self.spec, splits=self.splits) is Strategy.WEIGHTED:
+            reached = status.canary_weight >= analysis.max_weight_or_default
+        else:
+            reached = status.iterations >= (analysis.iterations or 10)
+        answer = status.acknowledged.get("promote")
+        asked = answer is not None and answer.revision == status.last_applied_spec
+        if (ends and reached) or self.spec.spec.skip_analysis or asked:
+            self.passed.add(self.tried)
+
+    # -- the end of a canary ---------------------------------------------------------------
+
+    def _set_finalizers(self, names: tuple[str, ...]) -> None:
+        metadata = msgspec.structs.replace(self.spec.metadata, finalizers=names)
+        self.spec = msgspec.structs.replace(self.spec, metadata=metadata)
+
+    def _release(self) -> None:
+        self._set_finalizers(())
+        if self.deleted:
+            if self.apex != "target" or self.target.available == 0 or self.route is not None:
+                raise BrokenInvariantError("a canary went without giving back what it took")
+            if not self.route_settled:
+                raise BrokenInvariantError("a canary went before callers knew")
+            self.released = True
+
+    def _give_back(self) -> None:
+        if self.target.available == 0:
+            raise BrokenInvariantError("the apex was given to a target without pods")
+        self.apex = "target"
+
+    def _remove_route(self) -> None:
+        if self.apex == "target" and self.target.available == 0:
+            raise BrokenInvariantError("the route to the primary went before the target served")
+        if self.route is not None:
+            self.route_settled = False
+        self.route = None
 
     def check(self) -> None:
         """What holds after every effect."""
         if self.target.replicas == 0 and self.apex == "target":
             raise BrokenInvariantError("the apex selects a target without pods")
+
+
+def _progress(status: CanaryStatus) -> tuple[object, ...]:
+    return (
+        status.phase,
+        status.canary_weight,
+        status.iterations,
+        status.failed_checks,
+        status.last_applied_spec,
+        status.tracked_configs,
+    )

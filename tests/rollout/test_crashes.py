@@ -74,14 +74,15 @@ class Rollouts(RuleBasedStateMachine):
 
     @rule(up=st.booleans(), hooks=st.booleans())
     def services_change(self, up: bool, hooks: bool) -> None:
-        self.cluster.metrics_up, self.cluster.hooks_pass = up, hooks
+        self.cluster.metrics_up = up
+        self.cluster.closed = set() if hooks else {"pre-rollout", "rollout"}
 
     def teardown(self) -> None:
         """Left alone in a healthy world, every rollout comes to its end."""
         if not hasattr(self, "cluster"):
             return
         cluster = self.cluster
-        cluster.success_rate, cluster.metrics_up, cluster.hooks_pass = 100.0, True, True
+        cluster.success_rate, cluster.metrics_up, cluster.closed = 100.0, True, set()
         for _ in range(120):
             cluster.target.hopeless = False
             cluster.settle_pods()
