@@ -233,7 +233,10 @@ FOREIGN_FILTERS = st.lists(
     st.sampled_from(
         [
             {"type": "RequestHeaderModifier", "requestHeaderModifier": {"remove": ["x"]}},
-            {"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "audit_test_svc_1"}}},
+            {
+                "type": "RequestMirror",
+                "requestMirror": {"backendRef": {"name": "audit_test_svc_1"}},
+            },
         ]
     ),
     max_size=2,

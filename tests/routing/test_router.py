@@ -10,13 +10,27 @@ import pytest
 
 from routing.api_server import ApiServer, merge
 from serinus.api.canary import Canary
-from serinus.cluster.kinds import CRDS, MESHES, MESHHTTPROUTES, MESHSERVICES, TRAFFICROUTES
-from serinus.rollout.effects import Traffic, Weights
-from serinus.routing.kuma.dialect import MESH_HTTP_ROUTES, MESH_SERVICES, TRAFFIC_ROUTES, Dialect
+from serinus.cluster.kinds import (
+    CRDS,
+    MESHES,
+    MESHHTTPROUTES,
+    MESHPROXYPATCHES,
+    MESHSERVICES,
+    TRAFFICROUTES,
+)
+from serinus.rollout.effects import Affinity, Traffic, Weights
+from serinus.routing.kuma.dialect import (
+    MESH_HTTP_ROUTES,
+    MESH_PROXY_PATCHES,
+    MESH_SERVICES,
+    TRAFFIC_ROUTES,
+    Dialect,
+)
 from serinus.routing.kuma.dialect import MESHES as MESH_CRD
 from serinus.routing.kuma.discovery import KumaCaches, discover
 from serinus.routing.kuma.router import KumaRouter
-from serinus.routing.router import Router, RoutingError
+from serinus.routing.providers import Routers
+from serinus.routing.router import Ability, Router, RoutingError
 from workload.guide import Json, canary
 
 FULL = Traffic(Weights(100, 0))
@@ -33,9 +47,19 @@ def crd(name: str, reference: Json | None = None) -> Json:
     }
 
 
-def mesh_service(name: str, protocol: str = "http") -> Json:
+def patch_crd(*kinds: str) -> Json:
+    reference = {"properties": {"kind": {"enum": list(kinds)}, "labels": {}}}
+    spec = {"properties": {"spec": {"properties": {"targetRef": reference}}}}
+    versions = [{"name": "v1alpha1", "served": True, "schema": {"openAPIV3Schema": spec}}]
+    return {"metadata": {"name": MESH_PROXY_PATCHES}, "spec": {"versions": versions}}
+
+
+def mesh_service(name: str, protocol: str = "http", state: str = "Available") -> Json:
     ports = [{"port": 9898, "name": "http", "appProtocol": protocol}]
-    return {"metadata": {"name": name, "namespace": "test"}, "spec": {"ports": ports}}
+    app = "podinfo" if name == "podinfo-canary" else "podinfo-primary"
+    tags = {"app": app, "k8s.kuma.io/namespace": "test"}
+    spec = {"ports": ports, "selector": {"dataplaneTags": tags}, "state": state}
+    return {"metadata": {"name": name, "namespace": "test"}, "spec": spec}
 
 
 ROUTE_ALL: Json = {
@@ -64,8 +88,14 @@ class Cluster:
         }[version]
         for name in names:
             await self.server.put(CRDS, crd(name, LABELLED if version == "3.0" else NAMED))
+        if version == "2.14":
+            await self.server.put(CRDS, patch_crd("Mesh", "Dataplane"))
         spec = {"meshServices": {"mode": mode}} if mode else {}
         await self.server.put(MESHES, {"metadata": {"name": "default"}, "spec": spec})
+
+    async def mesh_services(self) -> None:
+        for name in ("podinfo", "podinfo-primary", "podinfo-canary"):
+            await self.server.put(MESHSERVICES, mesh_service(name))
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Cluster"]:
@@ -89,8 +119,12 @@ class Cluster:
 
     async def delete(self, resource: Any, name: str) -> None:
         await self.server.client.delete(resource, None, name)
+        await self.gone(resource, None, name)
+
+    async def gone(self, resource: Any, namespace: str | None, name: str) -> None:
         (cache,) = (cache for cache in self.caches.all() if cache.resource == resource)
-        assert await cache.reached(None, name, self.server.version, 10)
+        await cache.catch_up()
+        assert cache.get(namespace, name) is None
 
     async def seen(self, resource: Any, item: Json) -> None:
         meta = item["metadata"]
@@ -270,3 +304,223 @@ async def test_a_cluster_without_kuma(cluster: Cluster) -> None:
         (problem,) = cluster.router.problems(cluster.canary)
         assert "Kuma is not installed" in problem.message
         await cluster.router.finalize(cluster.canary)
+
+
+COOKIES = Affinity("side=c4n4ry", "old=pr1m4ry")
+HELD = Traffic(Weights(90, 10), affinity=COOKIES)
+STICKY = {"cookieName": "side", "primaryCookieName": "old"}
+PATCHES = ("podinfo-canary-affinity", "podinfo-primary-affinity")
+
+
+def kinds_written(server: ApiServer) -> list[tuple[str, str]]:
+    """Method and object of each write, in their order."""
+    return [(method, path.rsplit("/", 1)[-1]) for method, path, _ in server.writes]
+
+
+async def test_cookies_are_handed_out_as_long_as_the_route_knows_them(cluster: Cluster) -> None:
+    await cluster.kuma("2.14", "Exclusive")
+    await cluster.mesh_services()
+    cluster.canary = canary(analysis__sessionAffinity=STICKY)
+    async with cluster.running():
+        assert cluster.router.problems(cluster.canary) == ()
+        assert Ability.AFFINITY in cluster.router.abilities(cluster.canary)
+        await cluster.carry(FULL)
+        assert await cluster.carry(HELD) == 3
+        assert kinds_written(cluster.server)[1:] == [
+            ("POST", "meshproxypatches"),
+            ("POST", "meshproxypatches"),
+            ("PATCH", "podinfo"),
+        ]
+        for name, app in zip(PATCHES, ("podinfo", "podinfo-primary"), strict=True):
+            patch = cluster.server.get(MESHPROXYPATCHES, "test", name)
+            assert patch is not None
+            assert patch["spec"]["targetRef"] == {"kind": "Dataplane", "labels": {"app": app}}
+            edited = merge(patch, {"spec": {"default": {"appendModifications": []}}})
+            await cluster.put(MESHPROXYPATCHES, edited)
+        assert cluster.router.drift(cluster.canary) == tuple(
+            f"spec.default.appendModifications of MeshProxyPatch {name}" for name in PATCHES
+        )
+        assert await cluster.carry(HELD) == 2
+        before = len(cluster.server.writes)
+        await cluster.router.reconcile(cluster.canary, FULL)
+        assert kinds_written(cluster.server)[before:] == [
+            ("PATCH", "podinfo"),
+            *(("DELETE", name) for name in PATCHES),
+        ]
+        for name in PATCHES:
+            await cluster.gone(MESHPROXYPATCHES, "test", name)
+        route = cluster.server.get(MESHHTTPROUTES, "test", "podinfo")
+        assert route is not None
+        await cluster.seen(MESHHTTPROUTES, route)
+        assert await cluster.carry(FULL) == 0
+
+
+async def test_a_crash_between_the_writes_leaves_nothing_behind(cluster: Cluster) -> None:
+    await cluster.kuma("2.14", "Exclusive")
+    await cluster.mesh_services()
+    cluster.canary = canary(analysis__sessionAffinity=STICKY)
+    async with cluster.running():
+        await cluster.carry(HELD)
+        newer = Traffic(Weights(80, 20), affinity=Affinity("side=newer"))
+        await cluster.router.reconcile(cluster.canary, newer)
+        await cluster.gone(MESHPROXYPATCHES, "test", PATCHES[1])
+        patch = cluster.server.get(MESHPROXYPATCHES, "test", PATCHES[0])
+        assert patch is not None and "side=newer" in str(patch) and "c4n4ry" not in str(patch)
+        route = cluster.server.get(MESHHTTPROUTES, "test", "podinfo")
+        assert route is not None
+        assert "c4n4ry" not in str(route) and "pr1m4ry" not in str(route)
+        # Somebody's tick ended after the patches; the next one is told of a rollback.
+        await cluster.router.finalize(cluster.canary)
+        assert cluster.server.get(MESHPROXYPATCHES, "test", PATCHES[0]) is None
+        assert cluster.server.get(MESHHTTPROUTES, "test", "podinfo") is None
+
+
+async def test_patches_of_deleted_canaries_are_collected(cluster: Cluster) -> None:
+    await cluster.kuma("2.14", "Exclusive")
+    await cluster.mesh_services()
+    cluster.canary = canary(analysis__sessionAffinity=STICKY)
+    async with cluster.running():
+        await cluster.carry(HELD)
+        await cluster.router.collect(lambda _namespace, _name: True)
+        assert cluster.server.get(MESHPROXYPATCHES, "test", PATCHES[0]) is not None
+        await cluster.router.collect(lambda _namespace, _name: False)
+        assert cluster.server.get(MESHPROXYPATCHES, "test", PATCHES[0]) is None
+        assert cluster.server.get(MESHHTTPROUTES, "test", "podinfo") is None
+
+
+async def test_somebody_elses_patch_of_that_name_is_a_problem(cluster: Cluster) -> None:
+    await cluster.kuma("2.14", "Exclusive")
+    async with cluster.running():
+        theirs = {"metadata": {"name": PATCHES[0], "namespace": "test"}, "spec": {}}
+        await cluster.put(MESHPROXYPATCHES, theirs)
+        assert cluster.router.problems(cluster.canary) == ()
+        (problem,) = cluster.router.problems(canary(analysis__sessionAffinity=STICKY))
+        assert problem.path == "spec.analysis.sessionAffinity"
+        assert "belongs to somebody else" in problem.message
+        await cluster.router.finalize(cluster.canary)
+        assert cluster.server.get(MESHPROXYPATCHES, "test", PATCHES[0]) is not None
+
+
+async def test_pods_that_nothing_selects_hand_out_no_cookies(cluster: Cluster) -> None:
+    await cluster.kuma("2.14", "Exclusive")
+    await cluster.mesh_services()
+    cluster.canary = canary(analysis__sessionAffinity=STICKY)
+    service = mesh_service("podinfo-canary")
+    service["spec"]["selector"] = {"dataplaneTags": {"k8s.kuma.io/namespace": "test"}}
+    await cluster.server.put(MESHSERVICES, service)
+    async with cluster.running():
+        with pytest.raises(RoutingError, match="does not say by which labels"):
+            await cluster.router.reconcile(cluster.canary, HELD)
+        assert cluster.server.writes == []
+
+
+async def test_affinity_needs_patches_by_labels(cluster: Cluster) -> None:
+    await cluster.kuma("2.14", "Exclusive")
+    await cluster.mesh_services()
+    await cluster.server.put(CRDS, patch_crd("Mesh", "MeshSubset"))
+    async with cluster.running():
+        sticky = canary(analysis__sessionAffinity=STICKY)
+        (problem,) = cluster.router.problems(sticky)
+        assert problem.path == "spec.analysis.sessionAffinity"
+        assert "Kuma 2.10 or newer" in problem.message
+        with pytest.raises(RoutingError, match="cookies cannot be handed out"):
+            await cluster.router.reconcile(sticky, HELD)
+        assert cluster.server.writes == []
+
+
+async def test_requests_are_mirrored_to_ready_pods_only(cluster: Cluster) -> None:
+    await cluster.kuma("2.14", "Exclusive")
+    await cluster.mesh_services()
+    mirrored = Traffic(Weights(100, 0), mirrored=True)
+    down = mesh_service("podinfo-canary", state="Unavailable")
+    async with cluster.running():
+        await cluster.put(MESHSERVICES, down)
+        with pytest.raises(RoutingError, match=r"no ready pod of podinfo-canary\.test yet"):
+            await cluster.router.reconcile(cluster.canary, mirrored)
+        route = cluster.server.get(MESHHTTPROUTES, "test", "podinfo")
+        assert route is not None and "RequestMirror" not in str(route)
+        await cluster.seen(MESHHTTPROUTES, route)
+        await cluster.put(MESHSERVICES, mesh_service("podinfo-canary"))
+        assert await cluster.carry(mirrored) == 1
+        await cluster.put(MESHSERVICES, down)
+        with pytest.raises(RoutingError, match="no ready pod"):
+            await cluster.router.reconcile(cluster.canary, mirrored)
+        route = cluster.server.get(MESHHTTPROUTES, "test", "podinfo")
+        assert route is not None and "RequestMirror" not in str(route)
+
+
+async def test_what_a_traffic_route_cannot_is_refused_by_field(cluster: Cluster) -> None:
+    await cluster.kuma("1.8")
+    asked = canary(
+        analysis__match=[{"headers": {"a": {"exact": "b"}}, "queryParams": {"c": {"exact": "d"}}}],
+        analysis__mirror=True,
+        analysis__sessionAffinity=STICKY,
+    )
+    async with cluster.running():
+        found = {problem.path: problem.message for problem in cluster.router.problems(asked)}
+        assert set(found) == {
+            "spec.analysis.match[0].queryParams",
+            "spec.analysis.mirror",
+            "spec.analysis.sessionAffinity",
+        }
+        for message in found.values():
+            assert message.startswith("a TrafficRoute has no ")
+            assert "Kuma 2.9 to 2.14" in message
+        for traffic in (HELD, Traffic(Weights(100, 0), mirrored=True)):
+            with pytest.raises(RoutingError):
+                await cluster.router.reconcile(asked, traffic)
+        headers = canary(analysis__match=[{"headers": {"a": {"exact": "b"}}}])
+        assert cluster.router.problems(headers) == ()
+        await cluster.carry(FULL, of=headers)
+        assert await cluster.carry(Traffic(Weights(100, 0), matched=True), of=headers) == 1
+        assert await cluster.carry(FULL, of=headers) == 1
+        route = cluster.server.get(TRAFFICROUTES, None, "podinfo")
+        assert route is not None and "http" not in route["spec"]["conf"]
+
+
+async def test_plain_kubernetes_writes_nothing(cluster: Cluster) -> None:
+    plain = canary(provider="kubernetes", analysis__iterations=5, analysis__stepWeight=None)
+    async with cluster.running():
+        routers: Router = Routers(cluster.router, default="kuma")
+        assert routers.problems(plain) == ()
+        assert routers.abilities(plain) == frozenset()
+        assert await routers.reconcile(plain, FULL) == []
+        assert routers.drift(plain) == ()
+        for traffic in (SPLIT, HELD, Traffic(Weights(100, 0), mirrored=True)):
+            with pytest.raises(RoutingError, match="cannot send any to the canary"):
+                await routers.reconcile(plain, traffic)
+        await routers.finalize(plain)
+        await routers.collect(lambda _namespace, _name: False)
+        assert cluster.server.writes == []
+        asked = canary(
+            provider="kubernetes",
+            analysis__match=[{"headers": {"a": {"exact": "b"}}}],
+            analysis__mirror=True,
+        )
+        assert [problem.path for problem in routers.problems(asked)] == [
+            "spec.analysis.mirror",
+            "spec.analysis.match[0].headers",
+        ]
+
+
+async def test_the_provider_chooses_the_router(cluster: Cluster) -> None:
+    await cluster.kuma("2.14", "Exclusive")
+    await cluster.mesh_services()
+    async with cluster.running():
+        routers = Routers(cluster.router, default="kubernetes")
+        kuma, other = canary(provider="kuma"), canary(provider="istio")
+        assert routers.for_canary(kuma) is cluster.router
+        assert routers.splits(kuma) and not routers.splits(canary())
+        assert routers.provider(canary()) == "kubernetes"
+        (problem,) = routers.problems(other)
+        assert str(problem) == (
+            'spec.provider: provider "istio" is another mesh\'s; use "kuma" or "kubernetes"'
+        )
+        with pytest.raises(RoutingError, match="another mesh's"):
+            await routers.reconcile(other, FULL)
+        for written in await routers.reconcile(kuma, SPLIT):
+            stored = cluster.server.get(written.resource, written.namespace, written.name)
+            assert stored is not None
+            await cluster.seen(written.resource, stored)
+        assert await routers.reconcile(canary(), FULL) == []
+        assert cluster.server.get(MESHHTTPROUTES, "test", "podinfo") is None

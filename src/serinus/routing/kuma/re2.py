@@ -11,6 +11,7 @@ import re
 _GROUP = re.compile(r"\(\?(?:P?<\w+>|[imsU]*(?:-[imsU]+)?(?P<end>[:)]))")
 _COUNT = re.compile(r"\{(\d+)(,(\d*))?\}")
 _NAMED = re.compile(r"\[:\^?\w+:\]")
+_ESCAPES = "AaBbCDdfnPpQrSstvWwxz"
 
 MOST = 1000
 """The highest count of a repetition that RE2 takes."""
@@ -19,8 +20,8 @@ MOST = 1000
 def fault(pattern: str) -> str | None:
     """What RE2 would not take, in words; None when nothing is known to be wrong.
 
-    It is a check of the syntax's frame (groups, classes, repetitions, what RE2 leaves out on
-    purpose), not of each escape.
+    It is a check of the syntax's frame (groups, classes, repetitions, which escapes there are and
+    what RE2 leaves out on purpose), not of ranges and names within a class.
     """
     scan = _Scan(pattern)
     while scan.at < len(pattern):
@@ -77,6 +78,8 @@ class _Scan:
             return "it ends in a backslash"
         if escaped in "123456789":
             return f"it has a back reference \\{escaped}"
+        if escaped.isalpha() and escaped not in _ESCAPES:
+            return f"it has \\{escaped}, which RE2 does not know"
         if escaped == "Q":
             end = self._pattern.find("\\E", self.at)
             self._pass((len(self._pattern) if end < 0 else end + 2) - self.at, repeatable=True)
@@ -105,7 +108,8 @@ class _Scan:
                 return f"it has a group {text}..., such as a look-around, that RE2 leaves out"
             length, closed = len(known[0]), known["end"] == ")"
         self.depth += not closed
-        self._pass(length, repeatable=False)
+        # Flags alone, as in (?i), are no element of their own: what stands before may be repeated.
+        self._pass(length, repeatable=closed and self._repeatable)
         return None
 
     def _repeat(self, length: int) -> str | None:

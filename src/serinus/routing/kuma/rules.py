@@ -78,7 +78,7 @@ def backend_refs(rule: Json) -> list[Json]:
 
 def dicts(value: Any) -> list[Json]:
     """The objects of a list; what else is in it makes no sense to Kuma either."""
-    return [item for item in value or () if isinstance(item, dict)]
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def _wanted(canary: Canary, traffic: Traffic) -> list[Json]:

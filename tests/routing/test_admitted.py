@@ -1,0 +1,112 @@
+"""What the router writes, against the lab's API server with Kuma's schemas and webhooks."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+
+from lab.mesh.test_control_plane import control_plane, make_podinfo, until
+from serinus.cluster import kinds
+from serinus.cluster.client import Client
+from serinus.cluster.errors import NotFound
+from serinus.lab.mesh.versions import V1_8, V2_14, KumaVersion
+from serinus.rollout.effects import Affinity, Traffic, Weights
+from serinus.routing.kuma.discovery import KumaCaches, discover
+from serinus.routing.kuma.router import KumaRouter
+from serinus.routing.router import Ability
+from workload.guide import canary
+
+FULL = Traffic(Weights(100, 0))
+SPLIT = Traffic(Weights(90, 10))
+MATCHED = Traffic(Weights(100, 0), matched=True)
+MATCH = [
+    {"headers": {"X-Canary": {"exact": "insider"}}, "queryParams": {"beta": {"prefix": "y"}}},
+    {"headers": {"cookie": {"regex": "^(.*?;)?(canary=always)(;.*)?$"}}},
+]
+AFFINITY = {"cookieName": "side", "primaryCookieName": "old", "httpOnly": True}
+COOKIES = Affinity("side=c4n4ry", "old=pr1m4ry")
+PATCHES = ("podinfo-canary-affinity", "podinfo-primary-affinity")
+
+
+@asynccontextmanager
+async def routing(directory: Path, version: KumaVersion) -> AsyncIterator[tuple[Client, "Play"]]:
+    async with control_plane(directory, version) as (client, _):
+        injected = {"kuma.io/sidecar-injection": "enabled"}
+        await make_podinfo(client, {"labels": injected, "annotations": injected})
+        found = await discover(client)
+        caches = KumaCaches.of(client, found)
+        running = [asyncio.create_task(cache.run()) for cache in caches.all()]
+        try:
+            async with asyncio.timeout(20):
+                await asyncio.gather(*(cache.synced.wait() for cache in caches.all()))
+            yield client, Play(KumaRouter(client, found, caches), caches)
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+
+
+class Play:
+    """A router and its caches."""
+
+    def __init__(self, router: KumaRouter, caches: KumaCaches) -> None:
+        self.router = router
+        self.caches = caches
+
+    async def settles(self, traffic: Traffic, *, headers_only: bool = False) -> None:
+        """Have the requests go there; a second time there is nothing to write."""
+        asked = canary(
+            service__appProtocol="http",
+            analysis__match=MATCH[1:] if headers_only else MATCH,
+            analysis__sessionAffinity=None if headers_only else AFFINITY,
+            analysis__mirrorWeight=50,
+        )
+        for _ in range(2):
+            wrote = await self.router.reconcile(asked, traffic)
+            for item in wrote:
+                (cache,) = (each for each in self.caches.all() if each.resource == item.resource)
+                assert await cache.reached(item.namespace, item.name, item.resource_version, 10)
+            assert self.router.drift(asked) == ()
+        assert wrote == []
+
+
+async def test_kuma_2_14_takes_all_that_a_strategy_needs(tmp_path: Path) -> None:
+    async with routing(tmp_path, V2_14) as (client, play):
+        assert play.router.abilities(canary()) == frozenset(Ability)
+        services = play.caches.mesh_services
+        assert services is not None
+
+        async def available() -> bool:
+            found = services.get("test", "podinfo-canary")
+            return found is not None and found.spec.state == "Available"
+
+        await until(available)
+        mirrored = Traffic(Weights(100, 0), mirrored=True)
+        for traffic in (FULL, SPLIT, MATCHED, mirrored):
+            await play.settles(traffic)
+        await play.settles(Traffic(Weights(80, 20), affinity=COOKIES))
+        for name in PATCHES:
+            patch = json.loads(await client.get(kinds.MESHPROXYPATCHES, "test", name))
+            assert patch["metadata"]["labels"]["kuma.io/policy-role"] == "workload-owner"
+            assert "Mesh" in {owner["kind"] for owner in patch["metadata"]["ownerReferences"]}
+        await play.settles(FULL)
+        route = json.loads(await client.get(kinds.MESHHTTPROUTES, "test", "podinfo"))
+        assert route["metadata"]["labels"]["kuma.io/policy-role"] == "producer"
+        assert len(route["spec"]["to"][0]["rules"]) == 1
+        for name in PATCHES:
+            try:
+                await client.get(kinds.MESHPROXYPATCHES, "test", name)
+            except NotFound:
+                continue
+            raise AssertionError(f"{name} was left behind")
+
+
+async def test_kuma_1_8_takes_header_rules(tmp_path: Path) -> None:
+    async with routing(tmp_path, V1_8) as (client, play):
+        for traffic in (FULL, SPLIT, MATCHED, FULL):
+            await play.settles(traffic, headers_only=True)
+        route = msgspec.json.decode(await client.get(kinds.TRAFFICROUTES, None, "podinfo"))
+        assert "http" not in route["spec"]["conf"]
