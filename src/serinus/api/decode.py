@@ -11,11 +11,13 @@ import msgspec
 
 from serinus.api.alertprovider import AlertProvider
 from serinus.api.canary import Canary
+from serinus.api.metrictemplate import MetricTemplate
 from serinus.api.problem import Problem
 
 T = TypeVar("T")
 
 _CANARY = msgspec.json.Decoder(Canary)
+_METRIC_TEMPLATE = msgspec.json.Decoder(MetricTemplate)
 _ALERT_PROVIDER = msgspec.json.Decoder(AlertProvider)
 _PLACE = re.compile(r"^(?P<what>.*?) - at (?:`key` in )?`\$\.?(?P<path>[^`]*)`$", re.DOTALL)
 _MISSING = re.compile(r"^Object missing required field `(?P<name>[^`]+)`$")
@@ -51,6 +53,11 @@ class Malformed:
 def decode_canary(raw: bytes) -> Canary | Malformed:
     """Read a Canary from JSON."""
     return decode(raw, _CANARY)
+
+
+def decode_metric_template(raw: bytes) -> MetricTemplate | Malformed:
+    """Read a MetricTemplate from JSON."""
+    return decode(raw, _METRIC_TEMPLATE)
 
 
 def decode_alert_provider(raw: bytes) -> AlertProvider | Malformed:

@@ -5,10 +5,13 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 import aiohttp
+import msgspec
 import structlog
 
+from serinus.alerts.alerts import Alerts
 from serinus.analysis.verdict import Measurement, Unavailable, Value
 from serinus.api import duration
 from serinus.api.canary import Canary, CanaryStatus, Metric, Webhook
@@ -23,12 +26,16 @@ from serinus.metrics.batch import Batch
 from serinus.metrics.builtin import BuiltinQuery, Name
 from serinus.metrics.counting import Scope, Service
 from serinus.metrics.counting import World as MetricsWorld
+from serinus.metrics.custom import CustomMetrics, is_custom
 from serinus.rollout import effects as e
 from serinus.rollout.advance import advance
+from serinus.rollout.revision import origin_of
+from serinus.rollout.termination import FINALIZER
 from serinus.routing.kuma.dialect import Dialect
-from serinus.routing.kuma.router import KumaRouter
+from serinus.routing.providers import Routers
 from serinus.routing.router import RoutingError
 from serinus.webhooks.call import Payload, call
+from serinus.webhooks.events import EventHooks
 from serinus.workload import reconcile
 from serinus.workload.caches import WorkloadCaches
 from serinus.workload.errors import WorkloadError
@@ -98,11 +105,14 @@ class Hands:
 
     client: Client
     caches: WorkloadCaches
-    router: KumaRouter
+    routers: Routers
     rules: LabelRules
     events: EventRecorder
     session: aiohttp.ClientSession
     metrics: Batch
+    custom: CustomMetrics
+    alerts: Alerts
+    event_hooks: EventHooks
     metrics_server: str
     route_propagation: float
     leads: Callable[[], bool] = lambda: True
@@ -125,7 +135,7 @@ class Executor:
         self._said.forget(canary)
         self._observer.forget(canary)
         try:
-            await self._hands.router.finalize(canary)
+            await self._hands.routers.finalize(canary)
         except (ApiError, Unreachable, RoutingError) as error:
             log.warning(
                 "route not removed",
@@ -137,7 +147,7 @@ class Executor:
         """As `leave`, for the canaries that went while no operator ran; ``exists`` is asked by
         namespace and name."""
         try:
-            await self._hands.router.collect(exists)
+            await self._hands.routers.collect(exists)
         except (ApiError, Unreachable) as error:
             log.warning("routes of deleted canaries not removed", error=str(error))
 
@@ -170,6 +180,7 @@ class _Run:
         self._said = said
         self._canary = canary
         self._version = canary.metadata.resource_version
+        self._status = canary.status
         self.report = TickReport()
 
     async def perform(self, effect: e.Effect) -> e.Outcome:
@@ -204,17 +215,33 @@ class _Run:
                 self._wrote(await reconcile.scale_target_up(client, caches, canary))
             case e.ScaleTargetToZero():
                 self._wrote(await reconcile.scale_target_to_zero(client, caches, canary))
-            case e.SetWeights(weights):
+            case e.SetTraffic(traffic):
                 self._tell_drift()
-                self._wrote(await hands.router.reconcile(canary, weights))
+                self._wrote(await hands.routers.reconcile(canary, traffic))
+            case e.RemoveRoute():
+                await hands.routers.finalize(canary)
             case e.AwaitRoute():
                 await asyncio.sleep(hands.route_propagation)
-            case e.Promote(revision):
-                self._wrote(await reconcile.promote(client, caches, canary, revision, rules))
+            case e.Promote(revision, configs):
+                self._wrote(
+                    await reconcile.promote(client, caches, canary, revision, configs, rules)
+                )
+            case e.GiveBack():
+                self._wrote(await reconcile.give_back(client, caches, canary, rules))
+            case e.HoldDeletion():
+                await self._set_finalizers((*canary.metadata.finalizers, FINALIZER))
+            case e.ReleaseDeletion():
+                others = (name for name in canary.metadata.finalizers if name != FINALIZER)
+                await self._set_finalizers(tuple(others))
             case e.RunHook(hook, phase):
                 return await self._call(hook, phase)
             case e.Measure(metric):
                 return await self._measure(metric)
+            case e.CheckProviders():
+                why = await hands.custom.check(canary, self._metrics_server)
+                return e.Done() if why is None else e.Failed(why)
+            case e.Alert(severity, message, described):
+                hands.alerts.send(canary, severity, message, described)
             case e.SaveStatus(status):
                 await self._save(status)
             case e.Record(kind, message, lasting):
@@ -226,7 +253,7 @@ class _Run:
         self.report.written += objects
 
     def _tell_drift(self) -> None:
-        drifted = self._hands.router.drift(self._canary)
+        drifted = self._hands.routers.drift(self._canary)
         if drifted:
             fields = ", ".join(drifted)
             self._record(
@@ -235,9 +262,24 @@ class _Run:
                 f"somebody changed {fields}",
             )
 
+    async def _set_finalizers(self, finalizers: tuple[str, ...]) -> None:
+        canary = self._canary
+        body = {"metadata": {"resourceVersion": self._version, "finalizers": finalizers}}
+        try:
+            answer = await self._hands.client.patch(CANARIES, canary.namespace, canary.name, body)
+        except Conflict as conflict:
+            raise FencedError from conflict
+        saved = written(CANARIES, answer)
+        self._version = saved.resource_version
+        self.report.written.append(saved)
+
     async def _save(self, status: CanaryStatus) -> None:
         canary = self._canary
-        body = {"metadata": {"resourceVersion": self._version}, "status": status}
+        body = {
+            "metadata": {"resourceVersion": self._version},
+            "status": _patch(self._status, status),
+        }
+        stepped = _progress(self._status) != _progress(status)
         try:
             answer = await self._hands.client.patch(
                 CANARIES, canary.namespace, canary.name, body, subresource="status"
@@ -247,12 +289,14 @@ class _Run:
         except (ApiError, Unreachable) as error:
             # Obeyed or not: nobody knows until the watch tells. The next step is an interval away
             # in both cases, else one whose answer was lost would last no time at all.
-            self.report.stepped = isinstance(error, Unreachable) or error.status >= 500
+            doubtful = isinstance(error, Unreachable) or error.status >= 500
+            self.report.stepped |= stepped and doubtful
             raise
         saved = written(CANARIES, answer)
         self._version = saved.resource_version
+        self._status = status
         self.report.written.append(saved)
-        self.report.stepped = True
+        self.report.stepped |= stepped
 
     def _record(self, kind: EventType, message: str) -> None:
         canary = self._canary
@@ -266,21 +310,36 @@ class _Run:
             canary.metadata.resource_version,
         )
         self._hands.events.record(ref, kind, "Synced", message)
+        self._hands.event_hooks.tell(canary, kind, message)
 
     async def _call(self, hook: Webhook, phase: str) -> e.Done | e.Failed:
-        canary = self._canary
+        canary, status = self._canary, self._status
         sent = Payload(
             canary.name,
             canary.namespace,
             phase,
-            canary.status.last_applied_spec,
+            origin_of(status.last_applied_spec, status.tracked_configs),
             hook.metadata,
         )
+        # Asking is a step too: what nobody answers is asked again an interval later.
+        self.report.stepped = True
         return await call(self._hands.session, hook, sent)
 
+    @property
+    def _metrics_server(self) -> str:
+        return self._canary.spec.metrics_server or self._hands.metrics_server
+
     async def _measure(self, metric: Metric) -> Measurement:
+        measurement = await self._ask(metric)
+        if isinstance(measurement, Value):
+            self.report.measured[metric.name] = measurement.value
+        return measurement
+
+    async def _ask(self, metric: Metric) -> Measurement:
         canary = self._canary
-        dialect = self._hands.router.dialect(canary)
+        if is_custom(metric):
+            return await self._hands.custom.measure(canary, metric, self._metrics_server)
+        dialect = self._hands.routers.kuma.dialect(canary)
         if isinstance(dialect, Problem):
             return Unavailable(str(dialect))
         window = duration.seconds(metric.interval_or_default)
@@ -290,8 +349,27 @@ class _Run:
             Service(canary.canary_service, canary.namespace),
             Service(canary.primary_service, canary.namespace),
         )
-        address = canary.spec.metrics_server or self._hands.metrics_server
-        measurement = await self._hands.metrics.measure(address, query)
-        if isinstance(measurement, Value):
-            self.report.measured[metric.name] = measurement.value
-        return measurement
+        return await self._hands.metrics.measure(self._metrics_server, query)
+
+
+def _progress(status: CanaryStatus) -> tuple[object, ...]:
+    """What makes a save a step of the rollout, which the next one has to keep its distance from."""
+    return (
+        status.phase,
+        status.canary_weight,
+        status.iterations,
+        status.failed_checks,
+        status.last_applied_spec,
+        status.tracked_configs,
+    )
+
+
+def _patch(old: CanaryStatus, new: CanaryStatus) -> Any:
+    """The merge patch to ``new``: what is no longer in a map has to be taken out by name."""
+    patch = msgspec.to_builtins(new)
+    for field_ in ("trackedConfigs", "acknowledged"):
+        before = msgspec.to_builtins(old)[field_] or {}
+        gone = {key: None for key in before if key not in (patch[field_] or {})}
+        if gone:
+            patch[field_] = {**(patch[field_] or {}), **gone}
+    return patch

@@ -2,13 +2,15 @@
 
 from datetime import datetime
 
+from serinus.alerts.alerts import Alerts
 from serinus.api.canary import Canary
 from serinus.api.problem import Problem
 from serinus.api.support import unsupported
 from serinus.api.validation import problems as canary_problems
 from serinus.executor.claims import Claims
+from serinus.metrics.custom import CustomMetrics
 from serinus.rollout.world import Readiness, Workload, World
-from serinus.routing.router import Router
+from serinus.routing.providers import Routers
 from serinus.workload.caches import WorkloadCaches
 from serinus.workload.labels import LabelRules
 from serinus.workload.preflight import workload_problems
@@ -25,15 +27,17 @@ class Observer:
         self,
         claims: Claims,
         caches: WorkloadCaches,
-        router: Router,
+        routers: Routers,
+        custom: CustomMetrics,
+        alerts: Alerts,
         rules: LabelRules,
-        provider: str,
     ) -> None:
         self._claims = claims
         self._caches = caches
-        self._router = router
+        self._routers = routers
+        self._custom = custom
+        self._alerts = alerts
         self._rules = rules
-        self._provider = provider
         self._judged: dict[str, tuple[int, tuple[Problem, ...]]] = {}
 
     def forget(self, canary: Canary) -> None:
@@ -56,6 +60,7 @@ class Observer:
             primary=_workload(canary, primary, now, analysis.primary_ready_threshold_or_default),
             in_primary=in_primary,
             problems=problems,
+            splits=self._routers.splits(canary),
         )
 
     def _problems(
@@ -65,7 +70,12 @@ class Observer:
         found = self._spec_problems(canary) or self._claims.problems(canary, primary)
         if found or target is None:
             return found
-        return workload_problems(canary, self._caches, self._rules) or self._router.problems(canary)
+        return (
+            workload_problems(canary, self._caches, self._rules)
+            or self._routers.problems(canary)
+            or self._custom.problems(canary)
+            or self._alerts.problems(canary)
+        )
 
     def _spec_problems(self, canary: Canary) -> tuple[Problem, ...]:
         """What is wrong with the spec, judged once for each of its generations: it takes as long
@@ -73,7 +83,7 @@ class Observer:
         meta = canary.metadata
         known = self._judged.get(meta.uid)
         if known is None or known[0] != meta.generation:
-            found = canary_problems(canary) or unsupported(canary, self._provider)
+            found = canary_problems(canary) or unsupported(canary, self._routers.provider(canary))
             known = self._judged[meta.uid] = (meta.generation, found)
         return known[1]
 

@@ -18,14 +18,10 @@ from serinus.cluster.cache import Cache
 from serinus.cluster.client import Client
 from serinus.cluster.election import LeaseLost
 from serinus.cluster.errors import ApiError, Unreachable
-from serinus.cluster.events import EventRecorder
-from serinus.cluster.kinds import CANARIES, DEPLOYMENTS, HPAS, SERVICES
+from serinus.cluster.kinds import CANARIES
 from serinus.cluster.kubeconfig import NoConnection, connect
 from serinus.executor.claims import Claims
-from serinus.executor.execute import Executor, Hands
-from serinus.executor.observe import Observer
-from serinus.metrics.batch import Batch
-from serinus.metrics.prometheus import Prometheus
+from serinus.operator.assembly import assemble
 from serinus.operator.controller import Canaries, Controller
 from serinus.operator.leadership import Leadership, leadership
 from serinus.operator.logs import configure
@@ -33,16 +29,15 @@ from serinus.operator.malformed import Complaints
 from serinus.operator.server import Server
 from serinus.operator.settings import Settings, SettingsError, parse
 from serinus.operator.telemetry import Telemetry
-from serinus.routing.kuma.discovery import KumaCaches, KumaKinds, discover
-from serinus.routing.kuma.router import KumaRouter
-from serinus.workload.caches import WorkloadCaches
-from serinus.workload.labels import LabelRules
-from serinus.workload.views import decode_deployment, decode_hpa, decode_service
+from serinus.routing.kuma.discovery import KumaKinds, discover
 
 log = structlog.get_logger(__name__)
 
 REDISCOVER = 60.0
 """Seconds between two looks at which of Kuma's kinds the cluster has: four small requests."""
+
+FAREWELL = 2.0
+"""Seconds that events, alerts and calls of event webhooks get each to leave at the end."""
 
 RETRY = 2.0
 """Seconds between two attempts to read the API server's kinds at the start."""
@@ -175,43 +170,19 @@ async def _work(
     """Be the operator of a cluster with these kinds; ``needed`` begins with the canaries, and
     gets what else has to be known before there is anything to do."""
     canaries: Canaries = needed[0]
-    namespace = settings.namespace or None
-    caches = WorkloadCaches(
-        Cache(client, DEPLOYMENTS, decode_deployment, namespace=namespace),
-        Cache(client, SERVICES, decode_service, namespace=namespace),
-        Cache(client, HPAS, decode_hpa, namespace=namespace),
-    )
-    kuma = KumaCaches.of(client, kinds, namespace)
-    watched: list[Cache[Any]] = [caches.deployments, caches.services, caches.hpas, *kuma.all()]
-    needed[1:] = watched
-    by_kind = {cache.resource.kind: cache for cache in watched}
-    rules = LabelRules(settings.selector_labels, settings.include_label_prefix)
-    router = KumaRouter(client, kinds, kuma, settings.mesh_services_mode)
-    events = EventRecorder(client)
-    hands = Hands(
-        client,
-        caches,
-        router,
-        rules,
-        events,
-        session,
-        Batch(lambda address: Prometheus(address, session)),
-        settings.metrics_server,
-        settings.route_propagation,
-        elected.leads,
-    )
-    observer = Observer(claims, caches, router, rules, settings.mesh_provider)
+    parts = assemble(settings, client, session, claims, kinds, elected.leads)
+    needed[1:] = parts.watched
     controller = Controller(
         canaries,
-        by_kind,
-        Executor(hands, observer),
+        {cache.resource.kind: cache for cache in parts.watched},
+        parts.executor,
         telemetry,
-        Complaints(client, events),
+        Complaints(client, parts.events),
         settings.minimum_interval,
     )
     async with asyncio.TaskGroup() as tasks:
-        running = [tasks.create_task(cache.run()) for cache in watched]
-        writing = tasks.create_task(events.run())
+        running = [tasks.create_task(cache.run()) for cache in parts.watched]
+        telling = [tasks.create_task(teller.run()) for teller in parts.tellers]
         for cache in needed:
             await cache.synced.wait()
         log.info("ready", canaries=len(canaries))
@@ -221,8 +192,10 @@ async def _work(
         try:
             await controller.run()
         finally:
-            await events.close(timeout=2.0)
-            for task in (writing, *running):
+            for teller in parts.tellers:
+                await teller.close(timeout=FAREWELL)
+            await parts.credentials.close()
+            for task in (*telling, *running):
                 task.cancel()
 
 

@@ -8,11 +8,13 @@ same here. Every flag can also be given by an environment variable of its name i
 
 import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NoReturn
 
+from serinus.alerts.everyone import GlobalAlerts
 from serinus.api import duration
 from serinus.cluster.lease import Terms
+from serinus.routing.providers import PROVIDERS
 
 DEFAULT_PORT = 8080
 
@@ -51,6 +53,10 @@ class Settings:
     leader_election: bool = False
     leader_election_namespace: str = "kube-system"
     lease_terms: Terms = Terms()
+    alerts: GlobalAlerts = GlobalAlerts()
+    event_webhook: str = field(default="", repr=False)
+    no_cross_namespace_refs: bool = False
+    config_tracking: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +155,34 @@ FLAGS = (
         "lease_retry_period",
         environment="SERINUS_LEASE_RETRY_PERIOD",
     ),
+    _Flag("slack-url", "", "Slack's address for canaries without alerts of their own", "slack_url"),
+    _Flag("slack-token", "", "bearer token for that address", "slack_token"),
+    _Flag("slack-proxy-url", "", "HTTP proxy on the way to Slack", "slack_proxy_url"),
+    _Flag("slack-user", "flagger", "name that messages are posted under", "slack_user"),
+    _Flag("slack-channel", "", "channel that messages are posted to", "slack_channel"),
+    _Flag("msteams-url", "", "Microsoft Teams' address, in Slack's place", "msteams_url"),
+    _Flag("msteams-proxy-url", "", "HTTP proxy on the way to Teams", "msteams_proxy_url"),
+    _Flag(
+        "event-webhook",
+        "",
+        "address that is told every event of canaries without a hook of type event",
+        "event_webhook",
+        environment="EVENT_WEBHOOK_URL",
+    ),
+    _Flag(
+        "no-cross-namespace-refs",
+        "false",
+        "canaries may name templates and providers of their own namespace only",
+        "no_cross_namespace_refs",
+        boolean=True,
+    ),
+    _Flag(
+        "enable-config-tracking",
+        "true",
+        "ConfigMaps and Secrets belong to a revision",
+        "config_tracking",
+        boolean=True,
+    ),
     _Flag("control-loop-interval", "10s", "nothing: new canaries are seen at once"),
     _Flag("threadiness", "2", "nothing: there are no worker threads"),
     _Flag("kubeconfig-qps", "100", "nothing: the API server's own fairness is obeyed"),
@@ -157,11 +191,7 @@ FLAGS = (
 )
 
 REFUSED = {
-    "slack-url": "alerts are not sent by this release",
-    "msteams-url": "alerts are not sent by this release",
-    "event-webhook": "the event webhook is not called by this release",
     "kubeconfig-service-mesh": "the mesh's objects must be in the same cluster",
-    "no-cross-namespace-refs": "this release follows no references into other namespaces",
 }
 """Flags of Flagger's whose behaviour is not here yet, and what to do meanwhile: obeying half of
 them silently would be worse than not starting."""
@@ -224,9 +254,10 @@ def _settings(texts: Mapping[str, str]) -> Settings:
         )
     if texts["log_encoding"] not in {"json", "console"}:
         raise SettingsError(f"-zap-encoding must be json or console, not {texts['log_encoding']!r}")
-    if texts["mesh_provider"] != "kuma":
+    if texts["mesh_provider"] not in PROVIDERS:
         raise SettingsError(
-            f"-mesh-provider {texts['mesh_provider']!r} is not supported by this release; use kuma"
+            f"-mesh-provider {texts['mesh_provider']!r} is another mesh's; "
+            f"use {' or '.join(PROVIDERS)}"
         )
     if texts["mesh_services_mode"] not in MESH_SERVICES_MODES:
         raise SettingsError(
@@ -254,6 +285,20 @@ def _settings(texts: Mapping[str, str]) -> Settings:
         leader_election=_boolean("enable-leader-election", texts["leader_election"]),
         leader_election_namespace=texts["leader_election_namespace"],
         lease_terms=_lease_terms(texts),
+        alerts=GlobalAlerts(
+            texts["slack_url"],
+            texts["slack_token"],
+            texts["slack_proxy_url"],
+            texts["slack_user"],
+            texts["slack_channel"],
+            texts["msteams_url"],
+            texts["msteams_proxy_url"],
+        ),
+        event_webhook=texts["event_webhook"],
+        no_cross_namespace_refs=_boolean(
+            "no-cross-namespace-refs", texts["no_cross_namespace_refs"]
+        ),
+        config_tracking=_boolean("enable-config-tracking", texts["config_tracking"]),
     )
 
 

@@ -12,6 +12,8 @@ from serinus.routing.router import Ability, Router, RoutingError
 
 KUMA = "kuma"
 KUBERNETES = "kubernetes"
+PROVIDERS = (KUMA, KUBERNETES)
+"""Those of Flagger's providers that Serinus has a router for."""
 
 
 class Routers:

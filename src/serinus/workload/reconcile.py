@@ -21,7 +21,7 @@ from serinus.workload.errors import WorkloadError
 from serinus.workload.labels import DEFAULT_RULES, PRIMARY_SUFFIX, LabelRules, PodSelector
 from serinus.workload.primary import primary_deployment, promotion
 from serinus.workload.scaling import awake_replicas
-from serinus.workload.services import Role, desired_service, service_patch
+from serinus.workload.services import Role, apex_return, desired_service, service_patch
 from serinus.workload.views import DeploymentView, decode_deployment
 
 
@@ -190,3 +190,22 @@ async def _scale_target(
 def _whole(raw: bytes) -> dict[str, Any]:
     whole: dict[str, Any] = msgspec.json.decode(raw)
     return whole
+
+
+async def give_back(
+    client: Client, caches: WorkloadCaches, canary: Canary, rules: LabelRules = DEFAULT_RULES
+) -> list[Written]:
+    """Have the apex select the target's pods, and outlive the Canary.
+
+    An apex that the Canary made is given to nobody: else it would go with the Canary, and with it
+    the way to the target.
+    """
+    apex = caches.services.get(canary.namespace, canary.apex_name)
+    if apex is None:
+        return []
+    target = target_of(canary, caches)
+    patch = apex_return(canary, apex, selector_of(canary, target, rules))
+    if patch is None:
+        return []
+    answer = await client.patch(SERVICES, canary.namespace, canary.apex_name, patch)
+    return [written(SERVICES, answer)]

@@ -111,6 +111,23 @@ def service_patch(canary: Canary, live: ServiceView, desired: Json) -> Json | No
     return patch or None
 
 
+def apex_return(canary: Canary, apex: ServiceView, pods: PodSelector) -> Json | None:
+    """The merge patch that leads an apex to the target's pods again and, where it is the Canary's,
+    takes it from it; None when nothing is to be done."""
+    patch: Json = {}
+    selector = _mapping_patch(pods.target, apex.spec.selector)
+    if selector:
+        patch["spec"] = {"selector": selector}
+    if apex.metadata.owned_by(canary.metadata.uid):
+        others = [
+            msgspec.to_builtins(owner)
+            for owner in apex.metadata.owner_references
+            if owner.uid != canary.metadata.uid
+        ]
+        patch["metadata"] = {"ownerReferences": others}
+    return patch or None
+
+
 def selects_primary(service: ServiceView, pods: PodSelector) -> bool:
     """Whether a Service leads to the primary's pods."""
     return service.spec.selector == pods.primary
