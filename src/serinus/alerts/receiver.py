@@ -3,16 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
-from serinus.delivery.post import origin
+from serinus.delivery.address import origin, redacted
 
 USERNAME = "flagger"
 CHANNEL = "general"
 """What Flagger writes where an AlertProvider does not say; receivers' filters may rely on it."""
-
-SHORTEST_SECRET = 8
-"""Characters: shorter parts of an address are words like "api", and may be told."""
 
 Json = dict[str, Any]
 
@@ -35,17 +31,8 @@ class Receiver:
         return origin(self.address)
 
     def redacted(self, text: str) -> str:
-        """The text (an answer of the service, say) without what is secret of this receiver: pages
-        of the kind "no such path: /services/..." show the address back."""
-        parts = urlsplit(self.address)
-        secrets = [self.token, parts.password or "", parts.query, *parts.query.split("&")]
-        secrets += [pair.partition("=")[2] for pair in parts.query.split("&")]
-        secrets += parts.path.split("/")
-        secrets += [unquote(secret) for secret in secrets]
-        for secret in sorted(set(secrets), key=len, reverse=True):
-            if len(secret) >= SHORTEST_SECRET:
-                text = text.replace(secret, "...")
-        return text
+        """The text, such as an answer of the service, without what is secret of this receiver."""
+        return redacted(text, self.address, self.token)
 
 
 @dataclass(frozen=True, slots=True)

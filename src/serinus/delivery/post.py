@@ -1,7 +1,6 @@
 """One JSON document to somebody's HTTP service, and what to make of the answer."""
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -15,8 +14,6 @@ somebody waits meanwhile, or a queue grows."""
 LONGEST_TEXT = 512
 """Characters of an answer that are kept; an Event's message may have 1024."""
 
-_USER = re.compile(r"//[^/]*@")
-
 Sleep = Callable[[float], Awaitable[None]]
 
 
@@ -25,9 +22,10 @@ class Document:
     """What is sent where. ``shown`` is how the address may be told: without what is secret in it.
 
     ``timeout`` is for each attempt, in seconds. ``highest`` is the highest status that means yes.
+    ``exact`` sends the address as it is written: a signature in it may cover how it is quoted.
     """
 
-    url: str | URL = field(repr=False)
+    url: str = field(repr=False)
     body: bytes
     shown: str
     timeout: float
@@ -35,6 +33,7 @@ class Document:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     proxy: str | None = field(default=None, repr=False)
     verify: bool = True
+    exact: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +85,7 @@ async def _attempt(session: aiohttp.ClientSession, document: Document) -> Accept
     shown = document.shown
     try:
         async with session.post(
-            document.url,
+            URL(document.url, encoded=True) if document.exact else document.url,
             data=document.body,
             headers={"Content-Type": "application/json", **document.headers},
             timeout=aiohttp.ClientTimeout(total=document.timeout),
@@ -125,16 +124,3 @@ def _refusal(answer: aiohttp.ClientResponse, text: str, shown: str) -> Refused:
         after = answer.headers.get("Retry-After", "") if status in (429, 503) else ""
         return Refused(words, away=True, wait=float(after) if after.isdecimal() else None)
     return Refused(text or f"POST {shown} was answered with HTTP {status}", away=False)
-
-
-def without_secrets(url: str) -> str:
-    """The address without the user, password and query that it may carry."""
-    return _USER.sub("//", url.partition("#")[0].partition("?")[0])
-
-
-def origin(url: str) -> str:
-    """Scheme, host and port: all that may be told where the path is the secret."""
-    try:
-        return str(URL(url).origin())
-    except ValueError:
-        return "an address that makes no sense"

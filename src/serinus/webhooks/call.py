@@ -12,7 +12,8 @@ import aiohttp
 import msgspec
 
 from serinus.api.canary import Webhook
-from serinus.delivery.post import Accepted, Document, Refused, Sleep, post, without_secrets
+from serinus.delivery.address import without_secrets
+from serinus.delivery.post import Accepted, Document, Refused, Sleep, post
 from serinus.rollout.effects import Done, Failed
 
 HIGHEST_SUCCESS = 202
