@@ -76,8 +76,9 @@ class World:
             "metadata": {"name": name, "namespace": namespace},
             "spec": {"provider": {"type": "prometheus", **provider}, "query": query},
         }
-        made = await self.api.client.create(METRICTEMPLATES, namespace, body)
-        await self.cache.reached(namespace, name, made["metadata"]["resourceVersion"], 20)
+        made = json.loads(await self.api.client.create(METRICTEMPLATES, namespace, body))
+        version = made["metadata"]["resourceVersion"]
+        assert await self.cache.reached(namespace, name, version, 20)
 
     async def measure(self, which: Canary, default: str = "http://127.0.0.1:1") -> Measurement:
         return await self.custom.measure(which, which.spec.analysis.metrics[0], default)
@@ -356,7 +357,7 @@ async def test_no_message_shows_a_password(world: World) -> None:
         assert "127.0.0.1" in told.why
 
 
-def test_bounds_of_a_custom_metric_are_flaggers() -> None:
+async def test_bounds_of_a_custom_metric_are_flaggers() -> None:
     def verdict(value: float, **bounds: Any) -> type:
         metric = inline("x", **bounds).spec.analysis.metrics[0]
         assert isinstance(metric, Metric)

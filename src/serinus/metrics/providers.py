@@ -1,9 +1,9 @@
 """From a MetricTemplate's provider to the server that it means."""
 
+import base64
 from collections.abc import Mapping
 
 import aiohttp
-from aiohttp import BasicAuth
 from yarl import URL
 
 from serinus.api.metrictemplate import MetricProvider
@@ -64,7 +64,5 @@ def _authorization(secret: Mapping[str, str], name: str) -> str:
             f"Secret {name} has no {' and no '.join(missing)}; give it a token, or a username and"
             " a password"
         )
-    # Go's order, which UTF-8 passwords need: the name must not have a colon in it.
-    if ":" in secret["username"]:
-        raise NoCredentials(f"the username in Secret {name} has a colon in it")
-    return BasicAuth(secret["username"], secret["password"], "utf-8").encode()
+    pair = f"{secret['username']}:{secret['password']}"
+    return f"Basic {base64.b64encode(pair.encode()).decode()}"
