@@ -465,7 +465,7 @@ async def test_what_a_traffic_route_cannot_is_refused_by_field(cluster: Cluster)
         }
         for message in found.values():
             assert message.startswith("a TrafficRoute has no ")
-            assert "Kuma 2.9 to 2.14" in message
+            assert "to 2.14 with spec.meshServices.mode Exclusive" in message
         for traffic in (HELD, Traffic(Weights(100, 0), mirrored=True)):
             with pytest.raises(RoutingError):
                 await cluster.router.reconcile(asked, traffic)

@@ -37,11 +37,11 @@ from serinus.routing.router import Ability, RoutingError
 
 ABILITIES = frozenset({Ability.WEIGHTS, Ability.HEADER_MATCH})
 
-_NEWER = "remove it, or use Kuma 2.9 to 2.14 with spec.meshServices.mode Exclusive in the Mesh"
+_NEWER = "remove it, or use Kuma 2.{} to 2.14 with spec.meshServices.mode Exclusive in the Mesh"
 _INSTEAD = {
-    Ability.QUERY_MATCH: f"match headers; or {_NEWER}",
-    Ability.MIRROR: _NEWER,
-    Ability.AFFINITY: _NEWER,
+    Ability.QUERY_MATCH: f"match headers; or {_NEWER.format(9)}",
+    Ability.MIRROR: _NEWER.format(9),
+    Ability.AFFINITY: _NEWER.format(10),
 }
 
 
