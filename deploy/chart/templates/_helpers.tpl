@@ -38,6 +38,9 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- define "serinus.namespacedRules" -}}
 - apiGroups: [flagger.app]
   resources: [canaries]
+  verbs: [list, watch, patch]
+- apiGroups: [flagger.app]
+  resources: [metrictemplates, alertproviders]
   verbs: [list, watch]
 - apiGroups: [flagger.app]
   resources: [canaries/status]
@@ -48,6 +51,10 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 - apiGroups: [apps]
   resources: [deployments]
   verbs: [get, list, watch, create, patch]
+# What a revision is made of beside its pod template, and what providers are called with.
+- apiGroups: [""]
+  resources: [configmaps, secrets]
+  verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [""]
   resources: [services]
   verbs: [list, watch, create, patch]

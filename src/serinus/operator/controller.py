@@ -120,7 +120,7 @@ class Controller:
         """Look at those that wait for the target that a canary has named until now."""
         target = old.target_name
         if not isinstance(new, Canary) or new.target_name != target:
-            for key in self._watched.by("Deployment", old.namespace, target):
+            for key in self._watched.by(old.spec.target_ref.kind, old.namespace, target):
                 self._schedule.poke(key, time.monotonic())
 
     def _know(self, key: Key) -> None:

@@ -13,6 +13,8 @@ from prometheus_client.registry import Collector
 
 from serinus import __version__
 from serinus.api.canary import Canary, Phase
+from serinus.rollout.strategy import strategy_of
+from serinus.routing.providers import KUBERNETES
 
 _RUNNING = frozenset(
     {
@@ -39,6 +41,7 @@ class Telemetry:
         canaries: Callable[[], Iterable[Canary]],
         leads: Callable[[], bool] = lambda: True,
     ) -> None:
+        self._provider = provider
         self.registry = CollectorRegistry()
         info = Gauge(
             "flagger_info",
@@ -89,7 +92,11 @@ class Telemetry:
         phase = canary.status.phase
         if before == phase or before not in _RUNNING:
             return
-        labels = (canary.target_name, canary.namespace, "canary", "completed")
+        strategy = strategy_of(
+            canary, splits=(canary.spec.provider or self._provider) != KUBERNETES
+        ).value
+        how = "skipped" if canary.spec.skip_analysis else "completed"
+        labels = (canary.target_name, canary.namespace, strategy, how)
         if phase is Phase.SUCCEEDED:
             self._successes.labels(*labels).inc()
         elif phase is Phase.FAILED:

@@ -40,8 +40,9 @@ class Watched:
 
 def _objects(canary: Canary) -> Iterable[Named]:
     namespace, apex = canary.namespace, canary.apex_name
+    kind = canary.spec.target_ref.kind
     for workload in (canary.target_name, canary.primary_name):
-        yield ("Deployment", namespace, workload)
+        yield (kind, namespace, workload)
     for service in (apex, canary.primary_service, canary.canary_service):
         yield ("Service", namespace, service)
         yield ("MeshService", namespace, service)
@@ -49,6 +50,13 @@ def _objects(canary: Canary) -> Iterable[Named]:
     scaler = reference.name if reference is not None else canary.target_name
     for name in (scaler, f"{scaler}-primary"):
         yield ("HorizontalPodAutoscaler", namespace, name)
+    for metric in canary.spec.analysis.metrics:
+        if metric.template_ref is not None:
+            ref = metric.template_ref
+            yield ("MetricTemplate", ref.namespace or namespace, ref.name)
+    for alert in canary.spec.analysis.alerts:
+        ref = alert.provider_ref
+        yield ("AlertProvider", ref.namespace or namespace, ref.name)
     yield ("MeshHTTPRoute", namespace, apex)
     yield ("TrafficRoute", "", apex)
     yield ("TrafficRoute", "", f"{apex}-{namespace}")

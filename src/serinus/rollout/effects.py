@@ -52,7 +52,8 @@ class Traffic:
     @property
     def reaches_canary(self) -> bool:
         """Whether any request, or copy of one, can reach the canary's pods."""
-        return self.weights.canary > 0 or self.matched or self.mirrored
+        held = self.affinity is not None
+        return self.weights.canary > 0 or self.matched or self.mirrored or held
 
 
 @dataclass(frozen=True, slots=True)
