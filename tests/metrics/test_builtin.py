@@ -14,8 +14,9 @@ from aiohttp import web
 from serinus.analysis.verdict import NoData, Unavailable, Value
 from serinus.metrics.batch import Batch
 from serinus.metrics.builtin import BuiltinQuery, Name, measure
-from serinus.metrics.counting import Scope, Service
+from serinus.metrics.counting import Scope
 from serinus.metrics.prometheus import Answer, Prometheus, Series
+from serinus.metrics.signals import Service
 
 INBOUND = 'envoy_cluster_name="localhost_9898"'
 CONFIG = """\
@@ -211,6 +212,43 @@ async def test_a_world_of_traffic_routes(server: Server) -> None:
     sidecars.count(by_service, "500", 3)
     await server.sees(f"envoy_cluster_upstream_rq{{{by_service}}}")
     assert await measure(prometheus, query) == Value(0.0)
+
+
+async def test_plain_kubernetes_counts_by_the_names_of_pods(server: Server) -> None:
+    prometheus, sidecars = server.prometheus, server.sidecars
+
+    def count(pod: str, status: str, requests: float, **buckets: float) -> str:
+        labels = f'kubernetes_namespace="shop",kubernetes_pod_name="{pod}",status="{status}"'
+        sidecars.lines[f"http_request_duration_seconds_count{{{labels}}}"] = requests
+        for bound, value in buckets.items():
+            le = {"fast": "0.1", "slow": "0.5", "all": "+Inf"}[bound]
+            line = f'http_request_duration_seconds_bucket{{le="{le}",{labels}}}'
+            sidecars.lines[line] = value
+        return f"http_request_duration_seconds_count{{{labels}}}"
+
+    def query(name: Name, workload: str) -> BuiltinQuery:
+        scope = Scope("kubernetes", "", 60)
+        return BuiltinQuery(
+            name, scope, Service(workload, "shop"), Service(f"{workload}-primary", "shop")
+        )
+
+    nothing = await measure(prometheus, query("request-success-rate", "cart"))
+    assert isinstance(nothing, NoData)
+    assert "their pods are not scraped (do they export http_request" in nothing.why
+    count("cart-6d5f4b7c98-x2x4z", "200", 30, fast=20, slow=30, all=30)
+    count("cart-6d5f4b7c98-x2x4z", "503", 10, fast=10, slow=10, all=10)
+    # Neither the primary of this Deployment, nor that of a DaemonSet, nor a namesake's pods.
+    count("cart-primary-7b9c5d8f6-bbbbb", "500", 1000)
+    count("cart-primary-bbbbb", "500", 1000)
+    last = count("cart-and-horse-6d5f4b7c98-zzzzz", "500", 1000)
+    await server.sees(last)
+    assert await measure(prometheus, query("request-success-rate", "cart")) == Value(75.0)
+    duration = await measure(prometheus, query("request-duration", "cart"))
+    assert isinstance(duration, Value)
+    # Milliseconds, though the pods count seconds.
+    assert duration.value == pytest.approx(100 + 400 * (0.99 * 40 - 30) / 10)
+    primary = await measure(prometheus, query("request-success-rate", "cart-primary"))
+    assert primary == Value(0.0)
 
 
 async def test_many_at_once_get_the_answers_of_each_alone(

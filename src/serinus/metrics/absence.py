@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 
 from serinus.analysis.verdict import NoData, Unavailable
-from serinus.metrics.counting import REQUESTS, Counted, Scope, Service, count
+from serinus.metrics.counting import Counted, Scope, count
 from serinus.metrics.prometheus import Prometheus
+from serinus.metrics.signals import Service
 
 
 async def explain(
@@ -21,7 +22,10 @@ async def explain(
     looked for, so that the requests themselves may yet be there.
     """
     others = await count(
-        prometheus, scope, REQUESTS, [*primaries.values(), *(primaries if timed else ())]
+        prometheus,
+        scope,
+        scope.signals.requests,
+        [*primaries.values(), *(primaries if timed else ())],
     )
     if isinstance(others, Unavailable):
         return dict.fromkeys(primaries, others)
@@ -47,21 +51,21 @@ def _reason(
     name, counted = canary
     other, others = primary
     window = _words(scope.window_seconds)
+    tellers = scope.signals.tellers
     if counted.known and not counted.grown:
         return (
             f"Prometheus has had no new samples of {name} in the last {window}:"
-            " are its sidecars still there and scraped?"
+            f" are its {tellers} still there and scraped?"
         )
     if untimed > 0:
         return (
             f"{untimed:.0f} requests reached {name} in the last {window}, but its"
-            " sidecars have told no response times yet"
+            f" {tellers} have told no response times yet"
         )
     if not counted.known and not others.known:
         return (
             f"Prometheus has no series for {name}, nor for {other}: no request has reached"
-            " them, or their sidecars are not scraped (does a MeshMetric, or the Mesh's metrics"
-            " backend, expose them?)"
+            f" them, or their {tellers} are not scraped ({scope.signals.remedy})"
         )
     what = (
         f"no requests reached {name} in the last {window}"

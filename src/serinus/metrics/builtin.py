@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from serinus.analysis.verdict import Measurement, Unavailable, Value
+from serinus.api import duration
+from serinus.api.canary import Canary, Metric
 from serinus.metrics.absence import explain
-from serinus.metrics.counting import DURATIONS, REQUESTS, Counted, Scope, Service, count
+from serinus.metrics.counting import Counted, Scope, count
 from serinus.metrics.prometheus import Prometheus, Series
 from serinus.metrics.quantile import quantile
+from serinus.metrics.signals import Service, Signals, World
 
 Name = Literal["request-success-rate", "request-duration"]
 
@@ -23,6 +26,24 @@ class BuiltinQuery:
     scope: Scope
     canary: Service
     primary: Service
+
+
+def builtin_query(canary: Canary, metric: Metric, world: World) -> BuiltinQuery:
+    """The question about this canary that the metric, which has a built-in name, is. Raises
+    ValueError for an interval that is no duration."""
+    name: Name = "request-duration" if metric.name == "request-duration" else "request-success-rate"
+    plain = world == "kubernetes"
+    sides = (
+        (canary.target_name, canary.primary_name)
+        if plain
+        else (canary.canary_service, canary.primary_service)
+    )
+    window = duration.seconds(metric.interval_or_default)
+    return BuiltinQuery(
+        name,
+        Scope(world, "" if plain else canary.mesh, window),
+        *(Service(side, canary.namespace) for side in sides),
+    )
 
 
 async def measure(prometheus: Prometheus, query: BuiltinQuery) -> Measurement:
@@ -38,37 +59,41 @@ async def measure_all(
     """The same for many canaries, whose queries share their name and scope: the questions to
     Prometheus are as many as for one."""
     name, scope = queries[0].name, queries[0].scope
-    metric = REQUESTS if name == "request-success-rate" else DURATIONS
+    signals = scope.signals
+    timed = name == "request-duration"
+    metric = signals.durations if timed else signals.requests
     counted = await count(prometheus, scope, metric, [query.canary for query in queries])
     if isinstance(counted, Unavailable):
         return dict.fromkeys(queries, counted)
     measured: dict[BuiltinQuery, Measurement] = {}
     silent: list[BuiltinQuery] = []
     for query in queries:
-        value = _value(name, counted[query.canary])
+        value = _value(name, signals, counted[query.canary])
         if value is None:
             silent.append(query)
         else:
             measured[query] = Value(value)
     if silent:
         pairs = {query.canary: query.primary for query in silent}
-        reasons = await explain(prometheus, scope, pairs, counted, timed=metric == DURATIONS)
+        reasons = await explain(prometheus, scope, pairs, counted, timed=timed)
         measured |= {query: reasons[query.canary] for query in silent}
     return measured
 
 
-def _value(name: Name, counted: Counted) -> float | None:
+def _value(name: Name, signals: Signals, counted: Counted) -> float | None:
     if name == "request-success-rate":
-        return success_rate(counted.grown)
-    return quantile(0.99, buckets(counted.grown))
+        return success_rate(counted.grown, signals.code)
+    found = quantile(0.99, buckets(counted.grown))
+    return None if found is None else found * signals.milliseconds
 
 
-def success_rate(grown: Iterable[tuple[Series, float]]) -> float | None:
-    """Percent of requests that were not answered with a 5xx; None without requests."""
+def success_rate(grown: Iterable[tuple[Series, float]], code: str) -> float | None:
+    """Percent of requests that were not answered with a 5xx, by the label ``code``; None without
+    requests."""
     total = good = 0.0
     for series, requests in grown:
         total += requests
-        if not series.labels.get("envoy_response_code", "").startswith("5"):
+        if not series.labels.get(code, "").startswith("5"):
             good += requests
     return 100.0 * good / total if total > 0 else None
 

@@ -6,33 +6,19 @@ second, and so count the canary's calls to its dependencies too; they also go by
 target where Kuma goes by the name of the Service.)
 """
 
-import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from serinus.analysis.verdict import Unavailable
 from serinus.metrics.counters import increase
 from serinus.metrics.prometheus import Prometheus, Series
-
-World = Literal["trafficroute", "meshservice"]
-
-REQUESTS = "envoy_cluster_upstream_rq"
-DURATIONS = "envoy_cluster_upstream_rq_time_bucket"
-INBOUND = "localhost_.*|self_inbound_dp_.*"
+from serinus.metrics.signals import SIGNALS, Selection, Service, Signals, World
 
 LOOKBACK = 150.0
 """Seconds before the window in which a series' last value is searched: two and a half scrapes of
 one a minute. A series that was not there counts from zero, as a new one does; that adds nothing
 foreign, since the counters of a canary's pods know no other revision's requests."""
-
-_SERVICE_LABELS: Mapping[World, tuple[str, ...]] = {
-    # `service` comes from the scrape configuration that Kuma <= 2.8 installs, `kuma_io_service`
-    # from any that maps the dataplane's tags.
-    "trafficroute": ("service", "kuma_io_service"),
-    "meshservice": ("kuma_io_service",),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +34,10 @@ class Scope:
     mesh: str
     window_seconds: float
 
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """A Service in front of pods: the ``-canary`` one or the ``-primary`` one."""
-
-    name: str
-    namespace: str
-
     @property
-    def tag(self) -> str:
-        """How Kuma's tag of any of its ports begins."""
-        return f"{self.name}_{self.namespace}_svc_"
-
-    def __str__(self) -> str:
-        return f"{self.name}.{self.namespace}"
+    def signals(self) -> Signals:
+        """What requests are counted with there."""
+        return SIGNALS[self.world]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +58,15 @@ async def count(
     counted = dict.fromkeys(services, Counted())
     now = time.time()
     span = round((scope.window_seconds + LOOKBACK) * 1000)
-    for label in _SERVICE_LABELS[scope.world]:
+    for selection in scope.signals.selections:
         missing = [service for service, found in counted.items() if not found.grown]
         if not missing:
             break
-        selector = f"{metric}{{{_matchers(scope, label, missing)}}}"
+        selector = f"{metric}{{{selection.matchers(missing, scope.mesh)}}}"
         answer = await prometheus.instant(f"{selector}[{span}ms]", at=now)
         if isinstance(answer, Unavailable):
             return answer
-        for service, series in _by_service(answer, label, missing).items():
+        for service, series in _by_service(answer, selection, missing).items():
             counted[service] = _counted(series, now - scope.window_seconds)
     return counted
 
@@ -108,28 +83,12 @@ def _counted(series: Sequence[Series], begin: float) -> Counted:
 
 
 def _by_service(
-    answer: Iterable[Series], label: str, services: Sequence[Service]
+    answer: Iterable[Series], selection: Selection, services: Sequence[Service]
 ) -> dict[Service, list[Series]]:
-    by_tag = {service.tag: service for service in services}
+    owner = selection.sorter(services)
     sorted_out: dict[Service, list[Series]] = {}
     for series in answer:
-        head, _, _ = series.labels.get(label, "").rpartition("_")
-        service = by_tag.get(f"{head}_")
+        service = owner(series.labels)
         if service is not None:
             sorted_out.setdefault(service, []).append(series)
     return sorted_out
-
-
-def _matchers(scope: Scope, label: str, services: Sequence[Service]) -> str:
-    tags = "|".join(_literal(service.tag) for service in services)
-    tags = f"(?:{tags})" if len(services) > 1 else tags
-    matchers = [f'{label}=~"{tags}[0-9a-zA-Z-]+"', f'envoy_cluster_name=~"{INBOUND}"']
-    if scope.mesh:
-        matchers.append(f'mesh=~"|{_literal(scope.mesh)}"')
-    return ",".join(matchers)
-
-
-def _literal(text: str) -> str:
-    """``text`` as a regular expression inside a PromQL string."""
-    escaped = re.sub(r"[^0-9A-Za-z_-]", lambda match: re.escape(match[0]), text)
-    return escaped.replace("\\", "\\\\").replace('"', '\\"')
