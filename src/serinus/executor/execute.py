@@ -13,7 +13,6 @@ import structlog
 
 from serinus.alerts.alerts import Alerts
 from serinus.analysis.verdict import Measurement, Unavailable, Value
-from serinus.api import duration
 from serinus.api.canary import Canary, CanaryStatus, Metric, Webhook
 from serinus.api.problem import Problem
 from serinus.cluster.client import Client
@@ -23,10 +22,9 @@ from serinus.cluster.kinds import CANARIES
 from serinus.cluster.written import Written, written
 from serinus.executor.observe import Observer
 from serinus.metrics.batch import Batch
-from serinus.metrics.builtin import BuiltinQuery, Name
-from serinus.metrics.counting import Scope, Service
-from serinus.metrics.counting import World as MetricsWorld
+from serinus.metrics.builtin import builtin_query
 from serinus.metrics.custom import CustomMetrics, is_custom
+from serinus.metrics.signals import World as MetricsWorld
 from serinus.rollout import effects as e
 from serinus.rollout.advance import advance
 from serinus.rollout.revision import origin_of
@@ -43,10 +41,6 @@ from serinus.workload.labels import LabelRules
 
 log = structlog.get_logger(__name__)
 
-_BUILTIN: Mapping[str, Name] = {
-    "request-success-rate": "request-success-rate",
-    "request-duration": "request-duration",
-}
 _WORLDS: Mapping[Dialect, MetricsWorld] = {
     Dialect.TRAFFIC_ROUTE: "trafficroute",
     Dialect.MESH_SERVICE_NAME: "meshservice",
@@ -339,17 +333,19 @@ class _Run:
         canary = self._canary
         if is_custom(metric):
             return await self._hands.custom.measure(canary, metric, self._metrics_server)
-        dialect = self._hands.routers.kuma.dialect(canary)
-        if isinstance(dialect, Problem):
-            return Unavailable(str(dialect))
-        window = duration.seconds(metric.interval_or_default)
-        query = BuiltinQuery(
-            _BUILTIN[metric.name],
-            Scope(_WORLDS[dialect], canary.mesh, window),
-            Service(canary.canary_service, canary.namespace),
-            Service(canary.primary_service, canary.namespace),
-        )
+        world = self._metrics_world()
+        if isinstance(world, Problem):
+            return Unavailable(str(world))
+        query = builtin_query(canary, metric, world)
         return await self._hands.metrics.measure(self._metrics_server, query)
+
+    def _metrics_world(self) -> MetricsWorld | Problem:
+        """By which labels the canary's requests are counted."""
+        routers = self._hands.routers
+        if not routers.splits(self._canary):
+            return "kubernetes"
+        dialect = routers.kuma.dialect(self._canary)
+        return dialect if isinstance(dialect, Problem) else _WORLDS[dialect]
 
 
 def _progress(status: CanaryStatus) -> tuple[object, ...]:
