@@ -6,6 +6,7 @@ until the caches show it. `ApiError` and `Unreachable` pass through; `WorkloadEr
 missing.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -105,6 +106,7 @@ async def promote(
     caches: WorkloadCaches,
     canary: Canary,
     revision: str,
+    configs: Mapping[str, str],
     rules: LabelRules = DEFAULT_RULES,
 ) -> list[Written]:
     """Bring the primary to the target, if the target still holds ``revision``.
@@ -124,7 +126,7 @@ async def promote(
         _whole(raw),
         primary,
         selector_of(canary, target, rules),
-        origin_of(revision),
+        origin_of(revision, configs),
         autoscaled=autoscaled(canary, caches),
     )
     if not patch:
