@@ -16,18 +16,12 @@ from serinus.api.decode import Malformed, decode_canary
 from serinus.cluster.cache import Cache
 from serinus.cluster.client import Client
 from serinus.cluster.connection import Connection
-from serinus.cluster.events import EventRecorder
-from serinus.cluster.kinds import CANARIES, DEPLOYMENTS, HPAS, SERVICES
+from serinus.cluster.kinds import CANARIES
 from serinus.executor.claims import Claims
-from serinus.executor.execute import Executor, Hands, TickReport
-from serinus.executor.observe import Observer
-from serinus.metrics.batch import Batch
-from serinus.metrics.prometheus import Prometheus
-from serinus.routing.kuma.discovery import KumaCaches, discover
-from serinus.routing.kuma.router import KumaRouter
-from serinus.workload.caches import WorkloadCaches
-from serinus.workload.labels import DEFAULT_RULES
-from serinus.workload.views import decode_deployment, decode_hpa, decode_service
+from serinus.executor.execute import Executor, TickReport
+from serinus.operator.assembly import assemble
+from serinus.operator.settings import Settings
+from serinus.routing.kuma.discovery import discover
 
 
 @dataclass
@@ -68,36 +62,12 @@ async def hand(scene: Scene, leads: bool = True) -> AsyncIterator[Hand]:
     space = scene.namespace
     async with Client(connection) as client, aiohttp.ClientSession() as session:
         kinds = await discover(client)
-        kuma = KumaCaches.of(client, kinds, space)
         canaries: Cache[Canary | Malformed] = Cache(
             client, CANARIES, decode_canary, namespace=space
         )
-        workload = WorkloadCaches(
-            Cache(client, DEPLOYMENTS, decode_deployment, namespace=space),
-            Cache(client, SERVICES, decode_service, namespace=space),
-            Cache(client, HPAS, decode_hpa, namespace=space),
-        )
-        caches: list[Cache[Any]] = [
-            *(workload.deployments, workload.services, workload.hpas),
-            *kuma.all(),
-        ]
-        router = KumaRouter(client, kinds, kuma)
-        events = EventRecorder(client)
-        hands = Hands(
-            client=client,
-            caches=workload,
-            router=router,
-            rules=DEFAULT_RULES,
-            events=events,
-            session=session,
-            metrics=Batch(lambda address: Prometheus(address, session)),
-            metrics_server=scene.peers.http,
-            route_propagation=0.0,
-            leads=lambda: leads,
-        )
-        executor = Executor(
-            hands, Observer(Claims(canaries), workload, router, DEFAULT_RULES, "kuma")
-        )
+        settings = Settings(namespace=space, metrics_server=scene.peers.http, route_propagation=0.0)
+        parts = assemble(settings, client, session, Claims(canaries), kinds, lambda: leads)
+        caches, events, executor = parts.watched, parts.events, parts.executor
         running = [asyncio.create_task(cache.run()) for cache in (canaries, *caches)]
         running.append(asyncio.create_task(events.run()))
         for cache in (canaries, *caches):
