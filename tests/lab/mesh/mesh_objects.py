@@ -110,6 +110,36 @@ def rule(*backends: Obj, filters: list[Obj] | None = None, **match: Any) -> Obj:
     return {"matches": [{**path, **match}], "default": default}
 
 
+def proxypatch(app: str, value: str, *, namespace: str = "test", **match: str) -> Obj:
+    """A patch of the inbound virtual hosts of an application's pods."""
+    change = {"operation": "Patch", "match": {"origin": "inbound", **match}, "value": value}
+    return {
+        "apiVersion": "kuma.io/v1alpha1",
+        "kind": "MeshProxyPatch",
+        "metadata": {
+            "name": f"{app}-affinity",
+            "namespace": namespace,
+            "labels": {"kuma.io/mesh": "default"},
+        },
+        "spec": {
+            "targetRef": {"kind": "Dataplane", "labels": {"app": app}},
+            "default": {"appendModifications": [{"virtualHost": change}]},
+        },
+    }
+
+
+def cookie_patch(app: str, cookie: str) -> Obj:
+    """The patch that hands ``cookie`` out with every answer of an application's pods."""
+    return proxypatch(
+        app,
+        "responseHeadersToAdd:\n"
+        "- header:\n"
+        "    key: set-cookie\n"
+        f"    value: {cookie}; Max-Age=60; Path=/\n"
+        "  appendAction: APPEND_IF_EXISTS_OR_ADD\n",
+    )
+
+
 def by_tag(name: str, weight: int = 1) -> Obj:
     return {"kind": "MeshService", "name": f"{name}_test_svc_9898", "weight": weight}
 

@@ -11,7 +11,16 @@ from typing import Any
 
 import pytest
 
-from lab.mesh.mesh_objects import Obj, form_a, form_b, form_c, pod, service, trafficroute
+from lab.mesh.mesh_objects import (
+    Obj,
+    cookie_patch,
+    form_a,
+    form_b,
+    form_c,
+    pod,
+    service,
+    trafficroute,
+)
 from serinus.cluster import kinds
 from serinus.cluster.client import Client
 from serinus.cluster.connection import Connection
@@ -172,6 +181,43 @@ async def test_kuma_2_14(tmp_path: Path) -> None:
             lambda: get(client, kinds.DEPLOYMENTS, "mesh-observability", "prometheus-server")
         )
         await until(lambda: get(client, kinds.MESHMETRICS, SYSTEM_NAMESPACE, "metrics-default"))
+
+
+async def test_a_patch_reaches_the_pods_that_it_names(tmp_path: Path) -> None:
+    async with control_plane(tmp_path, V2_14) as (client, paths):
+        uids = await make_podinfo(client, {"labels": {"kuma.io/sidecar-injection": "enabled"}})
+
+        async def handed_out(cookie: str) -> list[str]:
+            files = {name: (paths.xds / uid / "lds.json").read_text() for name, uid in uids.items()}
+            return [name for name, text in files.items() if cookie in text]
+
+        await until(lambda: handed_out("localhost:9898"))
+        patch = cookie_patch("podinfo", "side=canary")
+        made = json.loads(await client.create(kinds.MESHPROXYPATCHES, "test", patch, STRICT))
+        assert made["metadata"]["labels"]["kuma.io/policy-role"] == "workload-owner"
+        assert [owner["kind"] for owner in made["metadata"]["ownerReferences"]] == ["Mesh"]
+        assert made["spec"] == patch["spec"]
+        assert await until(lambda: handed_out("side=canary")) == ["canary"]
+        (change,) = patch["spec"]["default"]["appendModifications"]
+        change["virtualHost"]["value"] = "responseHeadersToAd: []"
+        with pytest.raises(Invalid, match="native Envoy resource is not valid: unknown field"):
+            await client.patch(
+                kinds.MESHPROXYPATCHES, "test", "podinfo-affinity", {"spec": patch["spec"]}
+            )
+        for value, words in (
+            ({**change["virtualHost"], "operation": "Merge"}, "Unsupported value"),
+            ({**change["virtualHost"], "yaml": ""}, "unknown field"),
+            ({"operation": "Patch", "value": "{}"}, r"match: Required value"),
+        ):
+            patch["spec"]["default"]["appendModifications"] = [{"virtualHost": value}]
+            with pytest.raises(ApiError, match=words):
+                await client.create(kinds.MESHPROXYPATCHES, "test", patch, STRICT)
+        await client.delete(kinds.MESHPROXYPATCHES, "test", "podinfo-affinity")
+
+        async def taken_back() -> bool:
+            return not await handed_out("side=canary")
+
+        await until(taken_back)
 
 
 async def test_kuma_1_8(tmp_path: Path) -> None:

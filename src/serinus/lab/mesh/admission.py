@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from serinus.lab.mesh import proxypatch
 from serinus.lab.mesh.model import Obj, in_system_namespace, mesh_of
 from serinus.lab.mesh.policies import ROLE, MixedRoles, role
 from serinus.lab.mesh.versions import DEFAULT_MESH, SYSTEM_NAMESPACE, ZONE, KumaVersion
@@ -80,6 +81,9 @@ def refusal(version: KumaVersion, obj: Obj, meshes: Mapping[str, Obj]) -> Refusa
     if obj["kind"] == "MeshHTTPRoute":
         problems = list(_meshhttproute(obj["spec"]))
         return Refusal("; ".join(problems)) if problems else None
+    if obj["kind"] == "MeshProxyPatch":
+        problems = list(proxypatch.problems(obj.get("spec") or {}))
+        return Refusal("; ".join(problems)) if problems else None
     return None
 
 
@@ -94,10 +98,16 @@ def warnings(obj: Obj) -> list[str]:
             for index, rule in enumerate(conf.get("http") or ())
             if "modify" in rule
         ]
-        return [f"serinus lab: spec.{part} is accepted and has no effect here" for part in parts]
+        return [_idle(f"spec.{part}") for part in parts]
+    if kind == "MeshProxyPatch":
+        return [_idle(part) for part in proxypatch.unplayed(obj.get("spec") or {})]
     if kind in PLAYED_POLICIES | _KNOWN_BY_DEFAULT:
         return []
     return [f"serinus lab: a {kind} is accepted and has no effect here yet"]
+
+
+def _idle(part: str) -> str:
+    return f"serinus lab: {part} is accepted and has no effect here"
 
 
 def _trafficroute(spec: Obj) -> Iterator[str]:

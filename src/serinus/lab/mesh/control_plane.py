@@ -94,7 +94,9 @@ class ControlPlane:
         self._sources = [self._namespaces, self._services, self._pods, self._meshes]
         self._traffic_routes = cache(kinds.TRAFFICROUTES) if version.has_trafficroute else None
         self._http_routes = cache(kinds.MESHHTTPROUTES) if version.has_meshhttproute else None
-        self._sources += [c for c in (self._traffic_routes, self._http_routes) if c is not None]
+        self._proxy_patches = cache(kinds.MESHPROXYPATCHES) if version.has_meshhttproute else None
+        policies = (self._traffic_routes, self._http_routes, self._proxy_patches)
+        self._sources += [c for c in policies if c is not None]
         self._made = [Cache[Json](client, kinds.DATAPLANES, msgspec.json.decode)]
         if version.has_meshservice:
             self._made.append(Cache(client, kinds.MESHSERVICES, msgspec.json.decode))
@@ -191,6 +193,7 @@ class ControlPlane:
             meshes=self._meshes.values(),
             traffic_routes=self._traffic_routes.values() if self._traffic_routes else (),
             http_routes=self._http_routes.values() if self._http_routes else (),
+            proxy_patches=self._proxy_patches.values() if self._proxy_patches else (),
         )
 
     async def _deliver_for_ever(self) -> None:

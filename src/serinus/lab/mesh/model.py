@@ -118,6 +118,7 @@ class World:
     proxies: tuple[Proxy, ...]
     traffic_routes: tuple[Obj, ...]
     http_routes: tuple[Obj, ...]
+    proxy_patches: tuple[Obj, ...]
 
 
 def mesh_of(obj: Obj) -> str | None:
@@ -156,6 +157,7 @@ def observe(
     meshes: Iterable[Obj] = (),
     traffic_routes: Iterable[Obj] = (),
     http_routes: Iterable[Obj] = (),
+    proxy_patches: Iterable[Obj] = (),
 ) -> World:
     """The World that these objects make."""
     meshed = {
@@ -186,6 +188,7 @@ def observe(
         proxies=tuple(proxies),
         traffic_routes=tuple(traffic_routes),
         http_routes=tuple(http_routes),
+        proxy_patches=tuple(proxy_patches),
     )
 
 

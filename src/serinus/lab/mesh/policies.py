@@ -1,8 +1,8 @@
 """Policies as Kuma 2 orders them: whom one reaches, and which of several wins."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from serinus.lab.mesh.model import Obj, Proxy, World, in_system_namespace, mesh_of
+from serinus.lab.mesh.model import Obj, Proxy, in_system_namespace, mesh_of
 from serinus.lab.mesh.versions import DEFAULT_MESH
 
 ROLE = "kuma.io/policy-role"
@@ -38,13 +38,13 @@ def role(policy: Obj) -> str:
     return "producer" if producer.pop() else "consumer"
 
 
-def reaching(world: World, proxy: Proxy) -> list[Obj]:
-    """The MeshHTTPRoutes that concern ``proxy`` as a caller, the weakest first.
+def reaching(policies: Iterable[Obj], proxy: Proxy) -> list[Obj]:
+    """Those of one kind's policies that concern ``proxy``, the weakest first.
 
     Order (the later overrides the earlier where their matches are equal): what the top targetRef
     narrows to, then the role, then the name, the lexicographically smaller winning.
     """
-    found = [policy for policy in world.http_routes if _reaches(policy, proxy)]
+    found = [policy for policy in policies if _reaches(policy, proxy)]
     found.sort(key=lambda policy: policy["metadata"]["name"], reverse=True)
     found.sort(key=lambda policy: (_level(policy), _ROLES[_role_of(policy)]))
     return found

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
-from serinus.lab.mesh import envoy, transparent
+from serinus.lab.mesh import envoy, proxypatch, transparent
 from serinus.lab.mesh.envoy import Json
 from serinus.lab.mesh.inbound import inbound, no_destination
 from serinus.lab.mesh.model import Proxy, World
 from serinus.lab.mesh.outbound import outbound
+from serinus.lab.mesh.policies import reaching
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,9 @@ def resources(world: World, proxy: Proxy) -> Resources:
     version = world.version
     in_listeners, in_clusters = inbound(version, proxy)
     out_listeners, backends = outbound(world, proxy)
+    for policy in reaching(world.proxy_patches, proxy):
+        proxypatch.apply(policy, "inbound", in_listeners)
+        proxypatch.apply(policy, "outbound", out_listeners)
     listeners = [
         *transparent.listeners(version),
         *transparent.metrics_listeners(proxy),

@@ -10,6 +10,7 @@ from serinus.lab.mesh.crds.definition import (
     strings,
     struct,
 )
+from serinus.lab.mesh.crds.modification import modification
 
 _TARGET_KINDS = (
     "Mesh",
@@ -228,7 +229,9 @@ def policy_definitions() -> list[Json]:
         ("MeshMetric", "meshmetrics", "mm"): _metric(),
         ("MeshCircuitBreaker", "meshcircuitbreakers", "mcb"): free(),
         ("MeshProxyPatch", "meshproxypatches", "mpp"): struct(
-            targetRef=_ref(), default=struct(appendModifications=array(free()))
+            ["default"],
+            targetRef=_ref(),
+            default=struct(appendModifications=array(modification())),
         ),
         ("MeshTrafficPermission", "meshtrafficpermissions", "mtp"): free(),
     }
