@@ -10,6 +10,7 @@ import copy
 import json
 import os
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -75,7 +76,7 @@ class Sidecar:
         self._process = await asyncio.create_subprocess_exec(
             envoy_binary(),
             *("-c", str(self.directory / "bootstrap.json"), "--disable-hot-restart"),
-            *("--concurrency", "1", "-l", "warning"),
+            *("--concurrency", "1", "-l", "warning", "--drain-time-s", "1"),
             *("--log-path", str(self.directory / "envoy.log")),
         )
 
@@ -101,15 +102,32 @@ class Sidecar:
             await self._process.wait()
 
 
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A request that came to an application."""
+
+    method: str
+    host: str
+    path: str
+    body: str
+
+
 @contextlib.asynccontextmanager
-async def application(name: str) -> AsyncIterator[int]:
-    """A server that answers with its name; yields its port on 127.0.0.1."""
+async def application(name: str, arrivals: list[Arrival] | None = None) -> AsyncIterator[int]:
+    """A server that answers with its name; yields its port on 127.0.0.1.
+
+    ``?status=N`` and ``?status-of-NAME=N`` ask for another status. ``arrivals`` collects what
+    came."""
 
     async def answer(request: web.Request) -> web.Response:
-        return web.Response(text=name, status=int(request.query.get("status", "200")))
+        if arrivals is not None:
+            body = await request.text()
+            arrivals.append(Arrival(request.method, request.host, request.path, body))
+        status = request.query.get(f"status-of-{name}", request.query.get("status", "200"))
+        return web.Response(text=name, status=int(status))
 
     app = web.Application()
-    app.router.add_get("/{path:.*}", answer)
+    app.router.add_route("*", "/{path:.*}", answer)
     runner = web.AppRunner(app)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

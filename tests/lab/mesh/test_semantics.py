@@ -182,6 +182,16 @@ class TestMeshHTTPRoute:
         with pytest.raises(CannotBuild, match="podinfo-canary"):
             listeners(world([route]))
 
+    def test_so_does_a_mirror_by_tag_while_the_canary_has_no_ready_pod(self) -> None:
+        backend = {"kind": "MeshService", "name": "podinfo-canary_test_svc_9898"}
+        mirror = {"type": "RequestMirror", "requestMirror": {"backendRef": backend}}
+        route = meshhttproute([rule(by_name("podinfo-primary"), filters=[mirror])], TO)
+        assert only(world([route])) == [(PRIMARY, 100)]
+        pods = podinfo_world()["pods"]
+        pods[1] = pod("podinfo-1", "127.10.0.2", "podinfo", ready=False)
+        with pytest.raises(CannotBuild, match="no service tag with ready HTTP pods"):
+            listeners(world([route], pods=pods))
+
     def test_labels_that_select_nothing_are_unresolved(self) -> None:
         route = meshhttproute([rule(by_labels("podinfo-primary"), by_labels("nobody"))], TO)
         assert only(world([route])) == [(PRIMARY, 100)]

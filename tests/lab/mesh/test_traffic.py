@@ -3,14 +3,14 @@
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
-from lab.mesh.loopback_envoys import NETWORK, Sidecar, application
+from lab.mesh.loopback_envoys import NETWORK, Arrival, Sidecar, application
 from lab.mesh.mesh_objects import (
     ROUTE_ALL,
     Obj,
@@ -48,8 +48,12 @@ class Scene:
         self.version = version
         self.directory = directory
         self.sidecars: dict[str, Sidecar] = {}
+        self.arrivals: dict[str, list[Arrival]] = {"primary": [], "canary": []}
+        """What came to each side's application."""
 
-    def world(self, routes: list[Obj], *, canary: bool = True) -> World:
+    def world(
+        self, routes: list[Obj], *, canary: bool = True, patches: Sequence[Obj] = ()
+    ) -> World:
         return observe(
             self.version,
             namespaces=[namespace("test")],
@@ -66,6 +70,7 @@ class Scene:
             meshes=[mesh(self.version.mesh_services)],
             traffic_routes=[route for route in routes if "mesh" in route],
             http_routes=[route for route in routes if "mesh" not in route],
+            proxy_patches=patches,
         )
 
     def deliver(self, world: World) -> dict[str, list[str]]:
@@ -122,13 +127,19 @@ class Callers:
 
 
 @contextlib.asynccontextmanager
-async def scene(version: KumaVersion, directory: Path, routes: list[Obj]) -> AsyncIterator[Any]:
-    async with application("primary") as primary, application("canary") as canary:
-        stage = Scene(version, directory)
+async def scene(
+    version: KumaVersion, directory: Path, routes: list[Obj], *, patches: Sequence[Obj] = ()
+) -> AsyncIterator[Any]:
+    stage = Scene(version, directory)
+    arrivals = stage.arrivals
+    async with (
+        application("primary", arrivals["primary"]) as primary,
+        application("canary", arrivals["canary"]) as canary,
+    ):
         ports = {"client": None, "primary": primary, "canary": canary}
         for name, port in ports.items():
             stage.sidecars[name] = Sidecar(directory / name, port)
-        stage.deliver(stage.world(routes))
+        stage.deliver(stage.world(routes, patches=patches))
         try:
             for sidecar in stage.sidecars.values():
                 await sidecar.start()
