@@ -5,6 +5,10 @@ Played are modifications `virtualHost` with the operation `Patch` and a `value`;
 may say is let in, with a warning. A value is merged as Kuma merges: lists grow. It comes from YAML
 and may name Envoy's fields in either way, `responseHeadersToAdd` or `response_headers_to_add`. A
 value that is no VirtualHost is refused; the reason after Kuma's own words is msgspec's.
+
+As in Kuma a patch changes the listener itself, so Envoy serves the connections that it has by the
+old one, and cuts them when its drain time is over. Callers' sidecars ask again for what was under
+way, up to three requests at once (the mesh's default circuit breaker); callers see the others fail.
 """
 
 import re
