@@ -15,6 +15,7 @@ from serinus.workload.primary import (
     promotion,
     runs_target,
 )
+from serinus.workload.tracking import Renames
 from serinus.workload.views import decode_deployment
 from workload.guide import Json, canary, deployment, encoded
 
@@ -151,10 +152,21 @@ def test_a_primary_made_by_flagger_is_recognised() -> None:
     pod["containers"][0]["env"][0]["valueFrom"]["configMapKeyRef"]["name"] = "ui-primary"
     primary["spec"]["template"]["metadata"]["creationTimestamp"] = None
     found, wanted = primary["spec"]["template"], target["spec"]["template"]
-    assert in_primary(wanted, found, PODS, copied_configs=True)
+    both = frozenset({("ConfigMap", "ui"), ("Secret", "podinfo-tls")})
+    assert in_primary(wanted, found, PODS, Renames(both, both))
+    assert in_primary(wanted, found, PODS, Renames(both))
     assert not in_primary(wanted, found, PODS)
+    one = frozenset({("ConfigMap", "ui")})
+    assert not in_primary(wanted, found, PODS, Renames(one, one)), "the Secret is not tracked"
     pod["volumes"][0]["secret"]["secretName"] = "other-primary"
-    assert not in_primary(wanted, found, PODS, copied_configs=True)
+    assert not in_primary(wanted, found, PODS, Renames(both, both))
+
+
+def test_a_primary_without_copies_is_not_one_with_them() -> None:
+    wanted, found = deployment()["spec"]["template"], made()["spec"]["template"]
+    one = frozenset({("ConfigMap", "ui")})
+    assert in_primary(wanted, found, PODS, Renames(allowed=one))
+    assert not in_primary(wanted, found, PODS, Renames(one, required=one))
 
 
 def test_views_are_compared_and_tell_their_origin() -> None:
@@ -163,7 +175,7 @@ def test_views_are_compared_and_tell_their_origin() -> None:
     primary_view = decode_deployment(encoded(primary))
     assert primary_view.origin == "id-1"
     assert target_view.origin is None
-    assert runs_target(target_view, primary_view, PODS)
-    assert runs_target(target_view, primary_view, PODS)
+    assert runs_target(target_view, primary_view, PODS, Renames())
+    assert runs_target(target_view, primary_view, PODS, Renames())
     target["spec"]["template"]["spec"]["containers"][0]["image"] = "podinfo:6.0.1"
-    assert not runs_target(decode_deployment(encoded(target)), primary_view, PODS)
+    assert not runs_target(decode_deployment(encoded(target)), primary_view, PODS, Renames())

@@ -130,8 +130,8 @@ async def test_the_primary_is_made_once_and_then_promoted(world: World) -> None:
     second = world.caches.deployments.get("test", "podinfo")
     assert second is not None
     with pytest.raises(WorkloadError, match="has changed since its analysis"):
-        await promote(world.server.client, world.caches, world.canary, first.revision)
-    await world.perform(promote, revision=second.revision)
+        await promote(world.server.client, world.caches, world.canary, first.revision, {})
+    await world.perform(promote, revision=second.revision, configs={})
     primary = world.caches.deployments.get("test", "podinfo-primary")
     assert primary is not None
     assert primary.origin == origin_of(second.revision)

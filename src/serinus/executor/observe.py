@@ -1,5 +1,6 @@
 """From the caches to the `World` that one tick decides on. Nothing here asks the API server."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from serinus.alerts.alerts import Alerts
@@ -17,6 +18,7 @@ from serinus.workload.preflight import workload_problems
 from serinus.workload.primary import runs_target
 from serinus.workload.readiness import readiness
 from serinus.workload.reconcile import selector_of
+from serinus.workload.tracking import renames, tracked
 from serinus.workload.views import DeploymentView
 
 
@@ -51,13 +53,23 @@ class Observer:
         problems = self._problems(canary, target, primary)
         in_primary = False
         if not problems and target is not None and primary is not None:
-            in_primary = runs_target(target, primary, selector_of(canary, target, self._rules))
+            in_primary = runs_target(
+                target,
+                primary,
+                selector_of(canary, target, self._rules),
+                renames(canary, target, self._caches),
+            )
         analysis = canary.spec.analysis
+        configs = {} if target is None else tracked(canary, target, self._caches)
         return World(
             now=now,
             due=due,
-            target=_workload(canary, target, now, analysis.canary_ready_threshold_or_default),
-            primary=_workload(canary, primary, now, analysis.primary_ready_threshold_or_default),
+            target=_workload(
+                canary, target, now, analysis.canary_ready_threshold_or_default, configs
+            ),
+            primary=_workload(
+                canary, primary, now, analysis.primary_ready_threshold_or_default, {}
+            ),
             in_primary=in_primary,
             problems=problems,
             splits=self._routers.splits(canary),
@@ -89,7 +101,11 @@ class Observer:
 
 
 def _workload(
-    canary: Canary, deployment: DeploymentView | None, now: datetime, threshold: int
+    canary: Canary,
+    deployment: DeploymentView | None,
+    now: datetime,
+    threshold: int,
+    configs: Mapping[str, str],
 ) -> Workload | None:
     if deployment is None:
         return None
@@ -103,4 +119,5 @@ def _workload(
         available=deployment.status.available_replicas,
         readiness=state,
         origin=deployment.origin,
+        configs=configs,
     )

@@ -6,6 +6,7 @@ from serinus.workload.autoscaler import target_hpa
 from serinus.workload.caches import WorkloadCaches
 from serinus.workload.errors import WorkloadError
 from serinus.workload.labels import DEFAULT_RULES, LabelRules
+from serinus.workload.tracking import config_problems
 
 _AT_REST = frozenset(
     {
@@ -25,7 +26,8 @@ def workload_problems(
     """What about the target and its autoscaler keeps it from being rolled out.
 
     That the target does not exist is not among them: what to do then depends on the phase, so the
-    rollout itself decides. An autoscaler that vanishes is no reason to freeze a rollout halfway.
+    rollout itself decides. An autoscaler, or a ConfigMap or Secret, that vanishes is no reason to
+    freeze a rollout halfway.
     """
     target = caches.deployments.get(canary.namespace, canary.target_name)
     if target is None:
@@ -50,4 +52,6 @@ def workload_problems(
                 "create it, or remove autoscalerRef",
             )
         )
+    if canary.status.phase in _AT_REST:
+        found.extend(config_problems(canary, target, caches))
     return tuple(found)

@@ -4,15 +4,16 @@ All functions are pure and work on whole objects as the API server gives them, b
 template is copied verbatim, fields included that Serinus has never heard of.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from copy import deepcopy
 from typing import Any
 
 from serinus.api.canary import Canary
 from serinus.cluster.kinds import DEPLOYMENTS
 from serinus.cluster.ownership import owner_reference
-from serinus.workload.configs import references
+from serinus.workload.configs import ConfigName, references, rename
 from serinus.workload.labels import PRIMARY_SUFFIX, LabelRules, PodSelector, without_toolkit
+from serinus.workload.tracking import Renames
 from serinus.workload.views import LAST_APPLIED, PROMOTION_ID, DeploymentView
 
 Json = dict[str, Any]
@@ -31,9 +32,12 @@ CONTROLLER_REVISION = "deployment.kubernetes.io/revision"
 is true of the primary."""
 
 
-def primary_template(template: Json, selector: PodSelector) -> Json:
+def primary_template(
+    template: Json, selector: PodSelector, copied: Collection[ConfigName] = ()
+) -> Json:
     """The target's pod template as its primary runs it, but for the promotion's id.
 
+    References to the ConfigMaps and Secrets of ``copied`` are to the primary's copies.
     The selector's label gets the primary's value, in the pods' labels and wherever the template
     itself selects its own pods in order to spread them. Keys of Flux are dropped.
     """
@@ -49,11 +53,17 @@ def primary_template(template: Json, selector: PodSelector) -> Json:
         metadata["annotations"] = annotations
     for own in _spreading_selectors(made.get("spec") or {}):
         _rename(own, selector)
+    rename(made.get("spec") or {}, copied, PRIMARY_SUFFIX)
     return made
 
 
 def primary_deployment(
-    canary: Canary, target: Json, selector: PodSelector, rules: LabelRules, promotion_id: str
+    canary: Canary,
+    target: Json,
+    selector: PodSelector,
+    rules: LabelRules,
+    promotion_id: str,
+    copied: Collection[ConfigName] = (),
 ) -> Json:
     """The Deployment to create as the primary of ``target``, a whole Deployment.
 
@@ -65,7 +75,7 @@ def primary_deployment(
     made["replicas"] = max(1, _replicas(spec))
     made["selector"] = {"matchLabels": selector.primary}
     made["template"] = _identified(
-        primary_template(spec.get("template") or {}, selector), promotion_id
+        primary_template(spec.get("template") or {}, selector, copied), promotion_id
     )
     annotations = without_toolkit(metadata.get("annotations") or {})
     for key in (CONTROLLER_REVISION, LAST_APPLIED):
@@ -85,7 +95,13 @@ def primary_deployment(
 
 
 def promotion(
-    target: Json, primary: Json, selector: PodSelector, promotion_id: str, *, autoscaled: bool
+    target: Json,
+    primary: Json,
+    selector: PodSelector,
+    promotion_id: str,
+    copied: Collection[ConfigName] = (),
+    *,
+    autoscaled: bool,
 ) -> list[Json]:
     """The JSON patch that brings the primary to the target; empty when it is there.
 
@@ -97,7 +113,7 @@ def promotion(
     for field in FOLLOWED:
         value = wanted.get(field)
         if field == "template":
-            value = _identified(primary_template(value or {}, selector), promotion_id)
+            value = _identified(primary_template(value or {}, selector, copied), promotion_id)
         operations += _brought(f"/spec/{field}", value, found.get(field))
     replicas = _replicas(wanted)
     if not autoscaled and replicas > 0:
@@ -105,41 +121,44 @@ def promotion(
     return operations
 
 
-def runs_target(target: DeploymentView, primary: DeploymentView, selector: PodSelector) -> bool:
+def runs_target(
+    target: DeploymentView, primary: DeploymentView, selector: PodSelector, renames: Renames
+) -> bool:
     """Whether the primary runs the target's pod template, modulo what a primary gets renamed."""
-    key = (target.revision, selector)
+    key = (target.revision, selector, renames)
     known = primary.comparisons.get(key)
     if known is None:
-        known = in_primary(target.template(), primary.template(), selector, copied_configs=True)
+        known = in_primary(target.template(), primary.template(), selector, renames)
         primary.comparisons.clear()
         primary.comparisons[key] = known
     return known
+
+
+_NO_RENAMES = Renames()
 
 
 def in_primary(
     target_template: Json,
     primary_template_: Json,
     selector: PodSelector,
-    *,
-    copied_configs: bool = False,
+    renames: Renames = _NO_RENAMES,
 ) -> bool:
     """Whether a primary's pod template is what this target's template becomes in a primary.
 
-    The promotion's id does not count. With ``copied_configs`` neither does it whether a ConfigMap
-    or Secret is referred to by its name or by that of its primary's copy: so a primary that
-    Flagger made is recognised.
+    The promotion's id does not count. Its references to ConfigMaps and Secrets have to be as
+    ``renames`` says; so a primary that Flagger made is recognised.
     """
     expected = _comparable(primary_template(target_template, selector))
     found = _comparable(primary_template_)
-    if copied_configs:
-        pairs = zip(
-            references(expected.get("spec") or {}),
-            references(found.get("spec") or {}),
-            strict=False,
-        )
-        for (wanted, key), (actual, actual_key) in pairs:
-            if actual[actual_key] == wanted[key] + PRIMARY_SUFFIX:
-                actual[actual_key] = wanted[key]
+    pairs = zip(
+        references(expected.get("spec") or {}), references(found.get("spec") or {}), strict=False
+    )
+    for wanted, actual in pairs:
+        named = (wanted.kind, wanted.name)
+        if named in renames.allowed and actual.name == wanted.name + PRIMARY_SUFFIX:
+            actual.holder[actual.key] = wanted.name
+        elif named in renames.required:
+            return False
     return expected == found
 
 

@@ -18,6 +18,14 @@ from serinus.cluster.written import Written, written
 from serinus.rollout.revision import origin_of
 from serinus.workload.autoscaler import autoscaled, primary_hpa, primary_hpa_spec, target_hpa
 from serinus.workload.caches import WorkloadCaches
+from serinus.workload.copies import (
+    Source,
+    checksums,
+    fetch_sources,
+    names,
+    reconcile_copies,
+    release_copies,
+)
 from serinus.workload.errors import WorkloadError
 from serinus.workload.labels import DEFAULT_RULES, PRIMARY_SUFFIX, LabelRules, PodSelector
 from serinus.workload.primary import primary_deployment, promotion
@@ -91,14 +99,28 @@ async def reconcile_primary(
     # The whole target is fetched only here and on promotion: the cache knows a few of its fields.
     raw = await client.get(DEPLOYMENTS, canary.namespace, canary.target_name)
     target = decode_deployment(raw)
+    selector = selector_of(canary, target, rules)
+    sources = await _sources(client, caches, canary, target)
+    copied = await reconcile_copies(client, canary, sources, rules)
     body = primary_deployment(
         canary,
         _whole(raw),
-        selector_of(canary, target, rules),
+        selector,
         rules,
-        origin_of(target.revision),
+        origin_of(target.revision, checksums(sources)),
+        names(sources),
     )
-    return [written(DEPLOYMENTS, await client.create(DEPLOYMENTS, canary.namespace, body))]
+    made = written(DEPLOYMENTS, await client.create(DEPLOYMENTS, canary.namespace, body))
+    return [*copied, made]
+
+
+async def _sources(
+    client: Client, caches: WorkloadCaches, canary: Canary, target: DeploymentView
+) -> tuple[Source, ...]:
+    """What of the target's ConfigMaps and Secrets the primary gets copies of."""
+    if caches.configs is None:
+        return ()
+    return await fetch_sources(client, canary, target.template())
 
 
 async def promote(
@@ -106,13 +128,15 @@ async def promote(
     caches: WorkloadCaches,
     canary: Canary,
     revision: str,
-    configs: Mapping[str, str],
+    configs: Mapping[str, str] | None,
     rules: LabelRules = DEFAULT_RULES,
 ) -> list[Written]:
-    """Bring the primary to the target, if the target still holds ``revision``.
+    """Bring the primary to the target, if the target still holds ``revision`` and uses
+    ConfigMaps and Secrets with the checksums ``configs`` (None: whichever they are).
 
-    Both are read from the server, not from the caches: what passed the analysis is copied, or
-    nothing.
+    All are read from the server, not from the caches: what passed the analysis is copied, or
+    nothing. Copies that the primary has done without since its last promotion go; those that it
+    used until now stay, because pods that are about to end still need them.
     """
     raw = await client.get(DEPLOYMENTS, canary.namespace, canary.target_name)
     target = decode_deployment(raw)
@@ -121,20 +145,37 @@ async def promote(
             f"deployment {canary.target_name}.{canary.namespace} has changed since its analysis: "
             f"it is at {target.revision}, and {revision} was to be promoted"
         )
+    sources = await _sources(client, caches, canary, target)
+    checked = checksums(sources)
+    if configs is not None and checked != configs:
+        changed = sorted(
+            key for key in {*checked, *configs} if checked.get(key) != configs.get(key)
+        )
+        raise WorkloadError(
+            f"deployment {canary.target_name}.{canary.namespace} has changed since its analysis: "
+            f"what it uses of {', '.join(changed)} is not what was to be promoted"
+        )
     primary = _whole(await client.get(DEPLOYMENTS, canary.namespace, canary.primary_name))
     patch = promotion(
         _whole(raw),
         primary,
         selector_of(canary, target, rules),
         origin_of(revision, configs),
+        names(sources),
         autoscaled=autoscaled(canary, caches),
     )
+    done = await reconcile_copies(client, canary, sources, rules)
     if not patch:
-        return []
+        return done
     answer = await client.patch(
         DEPLOYMENTS, canary.namespace, canary.primary_name, patch, PatchKind.JSON
     )
-    return [written(DEPLOYMENTS, answer)]
+    done.append(written(DEPLOYMENTS, answer))
+    if caches.configs is not None:
+        before = decode_deployment(msgspec.json.encode(primary)).config_names
+        kept = {*before, *decode_deployment(answer).config_names}
+        done += await release_copies(client, caches.configs, canary, kept)
+    return done
 
 
 async def reconcile_autoscaler(

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct, field
 
 from serinus.api import meta
+from serinus.workload.configs import ConfigName, ConfigUse, uses_in
 from serinus.workload.revision import revision
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -100,6 +101,16 @@ class DeploymentView(Struct, frozen=True, dict=True):
         """For a primary: the id of the promotion that its pod template came with."""
         metadata = _templates.decode(self.spec.template).metadata
         return None if metadata is None else (metadata.annotations or {}).get(PROMOTION_ID)
+
+    @cached_property
+    def config_uses(self) -> tuple[ConfigUse, ...]:
+        """The users' ConfigMaps and Secrets that the pod template refers to."""
+        return uses_in(self.spec.template)
+
+    @cached_property
+    def config_names(self) -> frozenset[ConfigName]:
+        """Kind and name of each of `config_uses`: a change of one may be a new revision."""
+        return frozenset((use.kind, use.name) for use in self.config_uses)
 
     @cached_property
     def comparisons(self) -> dict[object, bool]:
