@@ -29,10 +29,6 @@ TO_PRIMARY = by_name("podinfo-primary", 100)
 MANY = 1000
 """Requests after which a configuration must have arrived, whatever the machine does."""
 
-RETRIED = 2
-"""Callers beside the one who looks: when a patch comes or goes, connections kept to the pod are cut
-some time later, and a caller's sidecar asks again for at most three requests at once."""
-
 
 def route(*narrow: Obj, canary: int = 0, filters: list[Obj] | None = None) -> Obj:
     """A producer's route by names: the narrower rules, then the bare one."""
@@ -149,13 +145,13 @@ async def handed_out(session: aiohttp.ClientSession, wanted: dict[str, str]) -> 
         streak = streak + 1 if user.cookies.get("side") == wanted.get(side) else 0
         if streak == 40:
             return
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(0.01)
     raise AssertionError(f"cookies are not handed out as in {wanted}")
 
 
 async def test_users_stay_with_the_side_that_answered_them_first(tmp_path: Path) -> None:
     async with scene(V2_14, tmp_path, [route()]) as (stage, session):
-        async with Callers(session, RETRIED) as callers:
+        async with Callers(session) as callers:
             stage.deliver(stage.world([route(*HELD, canary=50)], patches=PATCHES))
             await handed_out(session, {"canary": "c4n4ry", "primary": "pr1m4ry"})
             users = [User() for _ in range(20)]
@@ -191,7 +187,7 @@ async def test_a_patch_that_envoy_refuses_leaves_the_pod_as_it_was(tmp_path: Pat
     to_canary = [route(canary=100)]
     async with scene(V2_14, tmp_path, to_canary, patches=PATCHES) as (stage, session):
         await handed_out(session, {"canary": "c4n4ry"})
-        async with Callers(session, RETRIED) as callers:
+        async with Callers(session) as callers:
             stage.deliver(stage.world(to_canary, patches=[nameless]))
             await until(lambda: rejected(stage))
             await callers.answered(200)

@@ -96,17 +96,16 @@ async def get(session: aiohttp.ClientSession, url: str = f"http://{APEX}:9898/")
 
 
 class Callers:
-    """Callers who never stop asking, and what they were answered."""
+    """Four callers who never stop asking, and what they were answered."""
 
-    def __init__(self, session: aiohttp.ClientSession, number: int = 4) -> None:
+    def __init__(self, session: aiohttp.ClientSession) -> None:
         self.counts: Counter[str] = Counter()
         self._session = session
-        self._number = number
         self._answered = asyncio.Condition()
         self._done = False
 
     async def __aenter__(self) -> "Callers":
-        self._tasks = [asyncio.create_task(self._call()) for _ in range(self._number)]
+        self._tasks = [asyncio.create_task(self._call()) for _ in range(4)]
         return self
 
     async def __aexit__(self, *_: object) -> None:

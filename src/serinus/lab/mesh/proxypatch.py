@@ -6,9 +6,9 @@ may say is let in, with a warning. A value is merged as Kuma merges: lists grow.
 and may name Envoy's fields in either way, `responseHeadersToAdd` or `response_headers_to_add`. A
 value that is no VirtualHost is refused; the reason after Kuma's own words is msgspec's.
 
-As in Kuma a patch changes the listener itself, so Envoy serves the connections that it has by the
-old one, and cuts them when its drain time is over. Callers' sidecars ask again for what was under
-way, up to three requests at once (the mesh's default circuit breaker); callers see the others fail.
+As in Kuma a patch changes the listener itself. Envoy serves the connections that it has by the old
+one until it sends their callers on to new ones, which takes 5 s on HTTP/2: so long may an answer
+still go out as before. No request fails.
 """
 
 import re
