@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from serinus.analysis.verdict import NoData, Unavailable, Value
-from serinus.api.canary import Canary, CanaryStatus, Phase
+from serinus.api.canary import Canary, CanaryStatus, Phase, Webhook
 from serinus.rollout import effects as e
 from serinus.rollout.advance import advance
 from serinus.rollout.conditions import condition
@@ -34,6 +34,12 @@ HOOKS = (
     {"name": "acceptance", "type": "pre-rollout", "url": "http://x/"},
     {"name": "load", "type": "rollout", "url": "http://x/"},
 )
+
+
+_RESTING = (Phase.INITIALIZED, Phase.SUCCEEDED, Phase.FAILED, Phase.WAITING)
+
+_ANSWERED = (e.SaveStatus, e.Promote, e.SetTraffic, e.ScaleTargetUp, e.ScaleTargetToZero)
+"""Writes: performed, though the answer may get lost."""
 
 
 class BrokenInvariantError(AssertionError):
@@ -85,6 +91,8 @@ class Cluster:
     splits: bool = True
     status: CanaryStatus = field(default_factory=CanaryStatus)
     now: datetime = datetime(2026, 11, 24, tzinfo=UTC)
+    before: CanaryStatus = field(default_factory=CanaryStatus)
+    """The status that was saved before the present one."""
     stepped: datetime | None = None
     target: Pods = field(default_factory=lambda: Pods("v1:a", 1, 1, 1, True))
     primary: Pods | None = None
@@ -94,7 +102,11 @@ class Cluster:
     route: Traffic | None = None
     route_settled: bool = True
     closed: set[str] = field(default_factory=set)
-    """Types of hooks that say no."""
+    """Types and names of hooks that say no."""
+    stubborn: set[str] = field(default_factory=set)
+    """Revisions whose pods never get ready; as a primary's when they end in "-primary"."""
+    gone: bool = False
+    """Somebody has deleted the target."""
     rollback_wanted: bool = False
     success_rate: float | None = 100.0
     metrics_up: bool = True
@@ -107,9 +119,13 @@ class Cluster:
     """Revisions that were tried as far as their analysis goes, with their configs."""
     failed: set[tuple[str, str]] = field(default_factory=set)
     """Revisions that were rolled back, and not edited or asked for since."""
-    asked: dict[str, bool] = field(default_factory=dict)
-    """The last answer of each type of hook in this tick: whether it said yes."""
+    answers: dict[str, bool] = field(default_factory=dict)
+    """What each hook said in this tick, by name: whether it said yes."""
+    measured: dict[str, bool] = field(default_factory=dict)
+    """What each metric was in this tick: whether it was good."""
     cookies: list[str] = field(default_factory=list)
+    cuts: int = 0
+    failures: int = 0
 
     # -- what happens around the rollout ---------------------------------------------------
 
@@ -122,8 +138,10 @@ class Cluster:
 
     def edit_config(self, checksum: str) -> None:
         """Change a ConfigMap that the target uses: its pods do not notice."""
-        self.target.configs = {"configmap/settings": checksum}
-        self.failed.clear()
+        configs = {"configmap/settings": checksum}
+        if configs != self.target.configs:
+            self.failed.clear()
+        self.target.configs = configs
 
     def _roll_target(self) -> None:
         self.target.hopeless = False
@@ -139,6 +157,33 @@ class Cluster:
         if verb == "retry":
             self.failed.clear()
 
+    def describe_anew(self, revision: str) -> None:
+        """An upgrade that sees the same objects differently: another hash, nothing written."""
+        old, self.target.revision = self.target.revision, revision
+        if self.primary is not None and self.primary.revision == f"{old}-primary":
+            self.primary.revision = f"{revision}-primary"
+        if self.status.last_applied_generation != self.target.generation:
+            # Nobody can tell this from an edit: the generation has moved as well.
+            self.failed.clear()
+        for known in (self.passed, self.failed):
+            known.update([(revision, configs) for name, configs in known if name == old])
+        self.stubborn.update(
+            name.replace(old, revision) for name in set(self.stubborn) if name.startswith(old)
+        )
+
+    def remove_target(self) -> None:
+        """Somebody deletes the target, with its pods."""
+        self.gone = True
+        self.target.replicas = self.target.available = 0
+        self.target.current = False
+
+    def create_target(self, revision: str) -> None:
+        """The target is there again, as another object."""
+        self.gone = False
+        self.failed.clear()
+        generation = self.target.generation + 100
+        self.target = Pods(revision, generation, 1, 0, False, configs=self.target.configs)
+
     def delete(self) -> None:
         """Delete the Canary, as far as finalizers let it go."""
         self.deleted = True
@@ -147,7 +192,7 @@ class Cluster:
 
     def settle_pods(self) -> None:
         for pods in (self.target, self.primary):
-            if pods is not None and not pods.hopeless:
+            if pods is not None and not pods.hopeless and pods.revision not in self.stubborn:
                 pods.available = pods.replicas
                 pods.current = True
 
@@ -157,9 +202,10 @@ class Cluster:
         world = World(
             now=self.now,
             due=elapsed if due is None else due,
-            target=self._workload(self.target),
+            target=None if self.gone else self._workload(self.target),
             primary=None if primary is None else self._workload(primary),
             in_primary=primary is not None
+            and not self.gone
             and primary.revision == f"{self.target.revision}-primary"
             and primary.configs == self.target.configs,
             splits=self.splits,
@@ -199,12 +245,19 @@ class Cluster:
     # -- effects ---------------------------------------------------------------------------
 
     def run(
-        self, *, stop_after: int | None = None, fail_at: int | None = None, due: bool | None = None
+        self,
+        *,
+        stop_after: int | None = None,
+        fail_at: int | None = None,
+        lost_at: int | None = None,
+        due: bool | None = None,
     ) -> list[e.Effect]:
-        """One tick, which may be cut off after some effect or have one effect fail."""
+        """One tick, which may be cut off after some effect, have one effect fail, or have one
+        performed whose answer is lost."""
         if self.released:
             return []
-        self.asked.clear()
+        self.answers.clear()
+        self.measured.clear()
         tick: Tick = advance(*self.snapshot(due=due))
         done: list[e.Effect] = []
         outcome: e.Outcome | None = None
@@ -215,14 +268,19 @@ class Cluster:
                 return done
             if fail_at == len(done) and not isinstance(effect, e.Record | e.Alert | e.Measure):
                 outcome = e.Failed("the API server is away")
-                if isinstance(effect, e.RunHook):
-                    self.asked[effect.hook.kind] = False
+                self.failures += 1
             else:
                 outcome = self.perform(effect)
+                if lost_at == len(done) and isinstance(effect, _ANSWERED):
+                    outcome = e.Failed("the connection was reset")
+                    self.failures += 1
+            if isinstance(effect, e.RunHook):
+                self.answers[effect.hook.name] = isinstance(outcome, e.Done)
             self.check()
             done.append(effect)
             if stop_after is not None and len(done) > stop_after:
                 tick.close()
+                self.cuts += 1
                 return done
 
     def perform(self, effect: e.Effect) -> e.Outcome:  # noqa: PLR0912 (one branch an effect)
@@ -236,6 +294,8 @@ class Cluster:
                 self.autoscaler = True
             case e.ReconcileApex():
                 self._lead_apex_to_primary()
+            case e.ScaleTargetUp() | e.GiveBack() if self.gone:
+                return e.Failed("the target is not there")
             case e.ScaleTargetUp():
                 if self.target.replicas == 0:
                     self.target.replicas, self.target.current = 1, False
@@ -249,7 +309,7 @@ class Cluster:
             case e.Promote(revision, configs):
                 return self._promote(revision, configs)
             case e.RunHook(hook, _):
-                return self._call(hook.kind)
+                return self._call(hook)
             case e.Measure(metric):
                 self.stepped = self.now
                 return self._measure(metric.name)
@@ -290,11 +350,21 @@ class Cluster:
         self.target.generation += 1
 
     def _route(self, traffic: Traffic) -> None:
+        self._may_take_from_canary(traffic)
         if traffic.reaches_canary:
             self._may_reach_canary(traffic)
         if self.route != traffic:
             self.route_settled = self.route_settled and self.route is None
         self.route = traffic
+
+    def _may_take_from_canary(self, traffic: Traffic) -> None:
+        """While nobody asks for a way back, callers stay with the side that serves them."""
+        served = self.route is not None and self.route.weights.canary == 100
+        dead = self.primary is None or self.primary.available == 0
+        asked_back = condition(self.status, "RollingBack") is not None or self.deleted
+        alive = self.target.available > 0 and self.target.current and self.tried == self.held
+        if served and dead and alive and traffic.weights.primary and not asked_back:
+            raise BrokenInvariantError("traffic was taken from a canary that serves alone")
 
     def _may_reach_canary(self, traffic: Traffic) -> None:
         analysis = self.spec.spec.analysis
@@ -313,7 +383,10 @@ class Cluster:
         match strategy_of(self.spec):
             case Strategy.AB_TESTING if traffic.weights.canary or not traffic.matched:
                 raise BrokenInvariantError("an A/B test gave unmatched requests to the canary")
-            case Strategy.BLUE_GREEN if traffic.matched or traffic.weights.canary not in (0, 100):
+            case Strategy.BLUE_GREEN if traffic.matched or (
+                traffic.weights.canary not in (0, 100)
+                and not (analysis.step_weight_promotion and self.status.phase is Phase.PROMOTING)
+            ):
                 raise BrokenInvariantError("a blue/green canary got a share of the traffic")
             case Strategy.BLUE_GREEN if traffic.weights.canary and (
                 self.status.phase is Phase.PROGRESSING
@@ -327,11 +400,12 @@ class Cluster:
         analysis = self.spec.spec.analysis
         maximum = analysis.max_weight_or_default
         overshoot = maximum if analysis.step_weights else maximum + (analysis.step_weight or 0) - 1
-        if traffic.matched or traffic.weights.canary > overshoot:
+        grown = self.route is None or traffic.weights.canary > self.route.weights.canary
+        if traffic.matched or (grown and traffic.weights.canary > overshoot):
             raise BrokenInvariantError(f"{traffic} passes maxWeight by a step")
 
     def _promote(self, revision: str, configs: Mapping[str, str]) -> e.Outcome:
-        if revision != self.target.revision or configs != self.target.configs:
+        if self.gone or revision != self.target.revision or configs != self.target.configs:
             return e.Failed("the target holds another revision by now")
         if self.held not in self.passed:
             raise BrokenInvariantError(f"{revision} was promoted without passing its analysis")
@@ -351,13 +425,17 @@ class Cluster:
             configs=self.target.configs,
         )
 
-    def _call(self, kind: str) -> e.Outcome:
+    def _call(self, hook: Webhook) -> e.Outcome:
         self.stepped = self.now
-        opened = self.rollback_wanted if kind == "rollback" else kind not in self.closed
-        self.asked[kind] = opened
+        opened = hook.kind not in self.closed and hook.name not in self.closed
+        if hook.kind == "rollback":
+            opened = self.rollback_wanted
         return e.Done() if opened else e.Failed("403 no")
 
     def _measure(self, name: str) -> e.Outcome:
+        rate = self.success_rate
+        good = rate is not None and (rate >= 99 or name != "request-success-rate")
+        self.measured[name] = self.metrics_up and good
         if not self.metrics_up:
             return Unavailable("connection refused")
         if self.success_rate is None:
@@ -365,7 +443,7 @@ class Cluster:
         return Value(self.success_rate if name == "request-success-rate" else 20.0)
 
     def _save(self, status: CanaryStatus) -> None:
-        old, self.status = self.status, status
+        old, self.before, self.status = self.status, self.status, status
         if _progress(old) != _progress(status):
             self.stepped = self.now
         if old.phase != status.phase:
@@ -382,16 +460,13 @@ class Cluster:
             if reaches and status.canary_weight == 0 and old.phase is not Phase.PROMOTING:
                 raise BrokenInvariantError("a rollback ended with traffic on the canary")
             self.failed.add(self.tried)
-        if status.phase is Phase.PROGRESSING and old.phase in (
-            Phase.INITIALIZED,
-            Phase.SUCCEEDED,
-            Phase.FAILED,
-            Phase.WAITING,
-        ):
+        if status.phase is Phase.PROGRESSING and old.phase in _RESTING:
             rolls_back = condition(status, "RollingBack") is not None
+            if not rolls_back and condition(status, "Paused") is not None:
+                raise BrokenInvariantError("a paused canary began a rollout")
             if self.tried in self.failed and not rolls_back:
                 raise BrokenInvariantError("a failed revision was tried again by itself")
-            if not rolls_back and not self._opened("confirm-rollout"):
+            if not rolls_back and not self._opened("confirm-rollout", status):
                 raise BrokenInvariantError("a revision was let in through a closed gate")
             cookie = status.session_affinity_cookie
             if cookie is not None and not rolls_back:
@@ -400,23 +475,40 @@ class Cluster:
                 self.cookies.append(cookie)
         if status.phase is Phase.PROMOTING and old.phase is not Phase.PROMOTING:
             skipped = self.spec.spec.skip_analysis
-            if not skipped and not self._opened("confirm-promotion"):
+            paused = condition(status, "Paused") is not None
+            if paused and not self._asked_to_promote(status):
+                raise BrokenInvariantError("a paused canary was promoted")
+            if not skipped and not self._opened("confirm-promotion", status):
                 raise BrokenInvariantError("a revision was promoted through a closed gate")
 
     def _may_grow(self, status: CanaryStatus) -> None:
+        analysis = self.spec.spec.analysis
+        wanted = [hook.name for hook in analysis.webhooks if hook.kind == "rollout"]
+        judged = status.canary_weight > 0 and self._judges_now(status)
+        if judged and not all(self.answers.get(name, False) for name in wanted):
+            raise BrokenInvariantError("a canary got more traffic without its hooks' consent")
+        if judged and not all(self.measured.get(m.name, False) for m in analysis.metrics):
+            raise BrokenInvariantError("a canary got more traffic without good metrics")
         if condition(status, "Paused") is not None:
             raise BrokenInvariantError("a paused canary got more traffic")
         weighted = strategy_of(self.spec, splits=self.splits) is Strategy.WEIGHTED
-        if weighted and not self._opened("confirm-traffic-increase"):
+        if weighted and not self._opened("confirm-traffic-increase", status):
             raise BrokenInvariantError("traffic was increased through a closed gate")
 
-    def _opened(self, kind: str) -> bool:
-        """Whether a gate has been asked in this tick and said yes, or is not there, or somebody
-        has asked to pass over it."""
+    def _opened(self, kind: str, status: CanaryStatus) -> bool:
+        """Whether all hooks of a gate have been asked in this tick and said yes, or somebody has
+        asked to pass over them with this very revision."""
         hooks = [hook for hook in self.spec.spec.analysis.webhooks if hook.kind == kind]
-        promoted = self.spec.metadata.annotations.get("serinus.dev/promote", "")
-        forced = "--force" in promoted and kind != "confirm-traffic-increase"
-        return not hooks or self.asked.get(kind, False) or forced
+        forced = "--force" in self._asked_to_promote(status) and kind != "confirm-traffic-increase"
+        return forced or all(self.answers.get(hook.name, False) for hook in hooks)
+
+    @staticmethod
+    def _asked_to_promote(status: CanaryStatus) -> str:
+        """The words of a request to promote the revision of the status; empty if there is none."""
+        answer = status.acknowledged.get("promote")
+        if answer is None or answer.outcome != "Accepted":
+            return ""
+        return answer.request if answer.revision == status.last_applied_spec else ""
 
     def _note_passed(self, status: CanaryStatus) -> None:
         analysis = self.spec.spec.analysis
@@ -425,10 +517,15 @@ class Cluster:
             reached = status.canary_weight >= analysis.max_weight_or_default
         else:
             reached = status.iterations >= (analysis.iterations or 10)
-        answer = status.acknowledged.get("promote")
-        asked = answer is not None and answer.revision == status.last_applied_spec
+        asked = bool(self._asked_to_promote(status))
         if (ends and reached) or self.spec.spec.skip_analysis or asked:
             self.passed.add(self.tried)
+
+    def _judges_now(self, status: CanaryStatus) -> bool:
+        """Whether this step comes after one that the canary has been judged by."""
+        before = self.before
+        touched = before.canary_weight > 0 or before.iterations > 0
+        return touched and before.phase is Phase.PROGRESSING
 
     # -- the end of a canary ---------------------------------------------------------------
 
@@ -439,7 +536,8 @@ class Cluster:
     def _release(self) -> None:
         self._set_finalizers(())
         if self.deleted:
-            if self.apex != "target" or self.target.available == 0 or self.route is not None:
+            served = self.apex == "target" and self.target.available > 0
+            if not (served or self.gone) or self.route is not None:
                 raise BrokenInvariantError("a canary went without giving back what it took")
             if not self.route_settled:
                 raise BrokenInvariantError("a canary went before callers knew")
@@ -459,7 +557,7 @@ class Cluster:
 
     def check(self) -> None:
         """What holds after every effect."""
-        if self.target.replicas == 0 and self.apex == "target":
+        if self.target.replicas == 0 and self.apex == "target" and not self.gone:
             raise BrokenInvariantError("the apex selects a target without pods")
 
 
