@@ -73,6 +73,16 @@ def config_problems(
     )
 
 
+def depends_on(canary: Canary, caches: WorkloadCaches, kind: str, name: str) -> bool:
+    """Whether this ConfigMap or Secret of the canary's namespace is one that its target refers
+    to, or the primary's copy of one."""
+    target = caches.deployments.get(canary.namespace, canary.target_name)
+    if target is None:
+        return False
+    used = target.config_names
+    return (kind, name) in used or (kind, name.removesuffix(PRIMARY_SUFFIX)) in used
+
+
 def missing(canary: Canary, kind: str, name: str, path: str) -> str:
     """For a person: what the target refers to at ``path`` of its pods' spec is not there."""
     return (
