@@ -32,7 +32,7 @@ from serinus.routing.kuma.discovery import KumaCaches, KumaKinds
 from serinus.routing.kuma.router import KumaRouter
 from serinus.routing.providers import Routers
 from serinus.webhooks.events import EventHooks
-from serinus.workload.caches import WorkloadCaches
+from serinus.workload.caches import ConfigCaches, WorkloadCaches
 from serinus.workload.labels import LabelRules
 from serinus.workload.views import decode_deployment, decode_hpa, decode_service
 
@@ -70,6 +70,7 @@ def assemble(
         Cache(client, DEPLOYMENTS, decode_deployment, namespace=namespace),
         Cache(client, SERVICES, decode_service, namespace=namespace),
         Cache(client, HPAS, decode_hpa, namespace=namespace),
+        ConfigCaches.of(client, namespace) if settings.config_tracking else None,
     )
     templates = Cache(client, METRICTEMPLATES, decode_metric_template, namespace=namespace)
     providers = Cache(client, ALERTPROVIDERS, decode_alert_provider, namespace=namespace)
