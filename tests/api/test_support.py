@@ -41,15 +41,8 @@ def test_the_guide_is_supported() -> None:
 @pytest.mark.parametrize(
     ("changes", "path"),
     [
-        ({"spec.analysis.mirror": True}, "spec.analysis.mirror"),
-        ({"spec.skipAnalysis": True}, "spec.skipAnalysis"),
-        ({"spec.analysis.match": [{"headers": {"x": {"exact": "y"}}}]}, "spec.analysis.match"),
         ({"spec.service.retries": {"attempts": 3}}, "spec.service.retries"),
-        (
-            {"spec.analysis.metrics.0.templateRef": {"name": "errors"}},
-            "spec.analysis.metrics[0].templateRef",
-        ),
-        ({"spec.analysis.webhooks.1.type": "rollback"}, "spec.analysis.webhooks[1].type"),
+        ({"spec.service.match": [{"uri": {"prefix": "/"}}]}, "spec.service.match"),
         ({"spec.targetRef.kind": "DaemonSet"}, "spec.targetRef.kind"),
         ({"spec.provider": "istio"}, "spec.provider"),
         (

@@ -11,8 +11,8 @@ from serinus.api.canary import Canary
 from serinus.api.problem import Problem
 from serinus.api.walk import walk
 
-PROVIDER = "kuma"
-"""The one provider there is."""
+PROVIDERS = ("kuma", "kubernetes")
+"""The providers there are."""
 
 SUPPORTED = frozenset(
     {
@@ -20,6 +20,8 @@ SUPPORTED = frozenset(
         "spec.metricsServer",
         "spec.progressDeadlineSeconds",
         "spec.suspend",
+        "spec.skipAnalysis",
+        "spec.revertOnDeletion",
         "spec.targetRef",
         "spec.targetRef.apiVersion",
         "spec.targetRef.kind",
@@ -64,6 +66,44 @@ SUPPORTED = frozenset(
         "spec.analysis.stepWeight",
         "spec.analysis.primaryReadyThreshold",
         "spec.analysis.canaryReadyThreshold",
+        "spec.analysis.iterations",
+        "spec.analysis.stepWeights",
+        "spec.analysis.stepWeights[]",
+        "spec.analysis.stepWeightPromotion",
+        "spec.analysis.mirror",
+        "spec.analysis.mirrorWeight",
+        "spec.analysis.match",
+        "spec.analysis.match[]",
+        "spec.analysis.match[].headers",
+        "spec.analysis.match[].headers{}",
+        "spec.analysis.match[].headers{}.exact",
+        "spec.analysis.match[].headers{}.prefix",
+        "spec.analysis.match[].headers{}.regex",
+        "spec.analysis.match[].headers{}.suffix",
+        "spec.analysis.match[].queryParams",
+        "spec.analysis.match[].queryParams{}",
+        "spec.analysis.match[].queryParams{}.exact",
+        "spec.analysis.match[].queryParams{}.prefix",
+        "spec.analysis.match[].queryParams{}.regex",
+        "spec.analysis.match[].sourceLabels",
+        "spec.analysis.match[].sourceLabels{}",
+        "spec.analysis.alerts",
+        "spec.analysis.alerts[]",
+        "spec.analysis.alerts[].name",
+        "spec.analysis.alerts[].providerRef",
+        "spec.analysis.alerts[].providerRef.name",
+        "spec.analysis.alerts[].providerRef.namespace",
+        "spec.analysis.alerts[].severity",
+        "spec.analysis.sessionAffinity",
+        "spec.analysis.sessionAffinity.cookieName",
+        "spec.analysis.sessionAffinity.domain",
+        "spec.analysis.sessionAffinity.httpOnly",
+        "spec.analysis.sessionAffinity.maxAge",
+        "spec.analysis.sessionAffinity.partitioned",
+        "spec.analysis.sessionAffinity.path",
+        "spec.analysis.sessionAffinity.primaryCookieName",
+        "spec.analysis.sessionAffinity.sameSite",
+        "spec.analysis.sessionAffinity.secure",
         "spec.analysis.metrics",
         "spec.analysis.metrics[]",
         "spec.analysis.metrics[].name",
@@ -72,6 +112,12 @@ SUPPORTED = frozenset(
         "spec.analysis.metrics[].thresholdRange",
         "spec.analysis.metrics[].thresholdRange.min",
         "spec.analysis.metrics[].thresholdRange.max",
+        "spec.analysis.metrics[].query",
+        "spec.analysis.metrics[].templateRef",
+        "spec.analysis.metrics[].templateRef.name",
+        "spec.analysis.metrics[].templateRef.namespace",
+        "spec.analysis.metrics[].templateVariables",
+        "spec.analysis.metrics[].templateVariables{}",
         "spec.analysis.webhooks",
         "spec.analysis.webhooks[]",
         "spec.analysis.webhooks[].name",
@@ -88,16 +134,12 @@ SUPPORTED = frozenset(
 
 _REMOVE = "remove it"
 _ELSEWHERE = "it is for other providers, and Kuma would not obey it; remove it"
-_WEIGHTS = "use stepWeight and maxWeight"
-_BUILTIN = "use the metrics request-success-rate and request-duration"
 
 REFUSED: Mapping[str, str] = {
     "spec.ingressRef": _ELSEWHERE,
     "spec.routeRef": _ELSEWHERE,
     "spec.upstreamRef": _ELSEWHERE,
     "spec.autoscalerRef.primaryScalerQueries": _REMOVE,
-    "spec.skipAnalysis": _REMOVE,
-    "spec.revertOnDeletion": _REMOVE,
     "spec.service.trafficDistribution": _REMOVE,
     "spec.service.portDiscovery": _REMOVE,
     "spec.service.headless": _REMOVE,
@@ -116,23 +158,11 @@ REFUSED: Mapping[str, str] = {
     "spec.service.gatewayRefs": _ELSEWHERE,
     "spec.service.corsPolicy": _ELSEWHERE,
     "spec.service.trafficPolicy": _ELSEWHERE,
-    "spec.analysis.iterations": _WEIGHTS,
-    "spec.analysis.stepWeights": _WEIGHTS,
-    "spec.analysis.stepWeightPromotion": _REMOVE,
-    "spec.analysis.mirror": _REMOVE,
-    "spec.analysis.mirrorWeight": _REMOVE,
-    "spec.analysis.match": _WEIGHTS,
-    "spec.analysis.alerts": _REMOVE,
-    "spec.analysis.sessionAffinity": _REMOVE,
-    "spec.analysis.metrics[].query": _BUILTIN,
-    "spec.analysis.metrics[].templateRef": _BUILTIN,
-    "spec.analysis.metrics[].templateVariables": _BUILTIN,
 }
 
 VALUES: Mapping[str, tuple[str, ...]] = {
     "spec.targetRef.kind": ("Deployment",),
     "spec.autoscalerRef.kind": ("HorizontalPodAutoscaler",),
-    "spec.analysis.webhooks[].type": ("", "rollout", "pre-rollout"),
 }
 """The values that are obeyed, where a supported field has values that are not."""
 
@@ -146,8 +176,9 @@ def unsupported(canary: Canary, provider: str) -> tuple[Problem, ...]:
     """
     found = []
     wanted = canary.spec.provider or provider
-    if wanted != PROVIDER:
-        found.append(_refusal("spec.provider", f'"{wanted}"', f'use "{PROVIDER}"'))
+    if wanted not in PROVIDERS:
+        known = " or ".join(f'"{provider}"' for provider in PROVIDERS)
+        found.append(_refusal("spec.provider", f'"{wanted}"', f"use {known}"))
     refused: str | None = None
     for visit in walk(canary.spec, "spec"):
         if refused is not None and visit.path.startswith((f"{refused}.", f"{refused}[")):
