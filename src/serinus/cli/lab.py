@@ -190,6 +190,47 @@ def shell(name: Name = DEFAULT_NAME) -> None:
         raise CommandError(f"cannot start {chosen} ($SHELL): {error.strerror}") from None
 
 
+@app.command()
+def play(
+    example: Annotated[
+        str, typer.Argument(help="Name of a file in examples/ (ab-testing), or a path.")
+    ],
+    name: Name = DEFAULT_NAME,
+    as_written: Annotated[
+        bool, typer.Option("--as-written", help="Take the example's own intervals.")
+    ] = False,
+) -> None:
+    """Play an example: apply it to the guide's podinfo and release a new version of that.
+
+    A lab of that name is started where none runs, and stays. Exits with 0 when the new version was
+    promoted.
+
+    Example: serinus lab play blue-green
+    """
+    import asyncio
+
+    from serinus.lab import world
+    from serinus.lab.demo.example import Example, ExampleBroken, find
+    from serinus.lab.demo.kubectl import Kubectl, KubectlError
+    from serinus.lab.demo.pace import quickened
+
+    try:
+        manifest = find(example).read_text()
+        info = world.status(name)
+        if info is None or not info.running:
+            typer.echo(f"starting the lab {name}")
+            info = world.up(name, None)
+        for line in manifest.splitlines():
+            if not line.startswith("#"):
+                break
+            typer.echo(line)
+        playing = Example(Kubectl(info.paths.kubeconfig), typer.echo)
+        promoted = asyncio.run(playing.play(manifest if as_written else quickened(manifest)))
+    except (ExampleBroken, KubectlError, OSError, ValueError, world.LabError) as error:
+        raise CommandError(str(error)) from None
+    raise typer.Exit(0 if promoted else 1)
+
+
 def _described(info: "LabInfo") -> dict[str, Any]:
     return {
         "name": info.name,

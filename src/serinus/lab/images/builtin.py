@@ -127,6 +127,15 @@ def shell(_tag: str) -> Image:
     return Image(entrypoint=(), cmd=("sh",), workdir="/")
 
 
+def python(_tag: str) -> Image:
+    """The Python that runs the lab."""
+    return Image(
+        entrypoint=(),
+        cmd=("python3",),
+        tools={"python3": runs([sys.executable]), "python": runs([sys.executable])},
+    )
+
+
 def curl(_tag: str) -> Image:
     """The machine's own curl."""
     return Image(entrypoint=("curl",), workdir="/")
@@ -145,6 +154,7 @@ BUILTIN = {
     "kuma/kuma-init:*": kuma_init,
     "busybox:*": shell,
     "alpine:*": shell,
+    "python:*": python,
     "curlimages/curl:*": curl,
 }
 """Pattern of an image's name -> from its tag to how it runs."""
