@@ -137,6 +137,16 @@ class Executor:
                 error=str(error),
             )
 
+    def uses(self, canary: Canary, kind: str, name: str) -> bool:
+        """Whether the canary's target, or its primary's copies, are made of this ConfigMap or
+        Secret."""
+        deployments = self._hands.caches.deployments
+        for workload in (canary.target_name, canary.primary_name):
+            view = deployments.get(canary.namespace, workload)
+            if view is not None and (kind, name) in view.config_names:
+                return True
+        return False
+
     async def collect(self, exists: Callable[[str, str], bool]) -> None:
         """As `leave`, for the canaries that went while no operator ran; ``exists`` is asked by
         namespace and name."""

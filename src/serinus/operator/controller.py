@@ -12,6 +12,7 @@ import structlog
 from serinus.api.canary import Canary
 from serinus.api.decode import Malformed
 from serinus.cluster.cache import Cache, Change
+from serinus.cluster.kinds import CONFIGMAPS, SECRETS
 from serinus.cluster.written import Written
 from serinus.executor.execute import Executor, TickReport
 from serinus.operator.malformed import Complaints
@@ -148,7 +149,16 @@ class Controller:
                 self._schedule.poke(key, time.monotonic())
                 self._awake.set()
 
-        return changed
+        def config_changed(change: Change[Any]) -> None:
+            # Which of these a canary depends on is told by its target, not by its spec.
+            namespace, name = change.key
+            for key in self._watched.within(namespace):
+                found = self._canaries.get(*key)
+                if isinstance(found, Canary) and self._executor.uses(found, kind, name):
+                    self._schedule.poke(key, time.monotonic())
+                    self._awake.set()
+
+        return config_changed if kind in (CONFIGMAPS.kind, SECRETS.kind) else changed
 
     # -- one look --------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ class Watched:
     def __init__(self) -> None:
         self._canaries: dict[Named, set[Key]] = defaultdict(set)
         self._objects: dict[Key, tuple[Named, ...]] = {}
+        self._within: dict[str, set[Key]] = defaultdict(set)
 
     def put(self, canary: Canary) -> None:
         """Know what this canary depends on, now."""
@@ -23,15 +24,21 @@ class Watched:
         self.drop(key)
         objects = tuple(_objects(canary))
         self._objects[key] = objects
+        self._within[canary.namespace].add(key)
         for named in objects:
             self._canaries[named].add(key)
 
     def drop(self, key: Key) -> None:
         """Forget a canary."""
+        self._within[key[0]].discard(key)
         for named in self._objects.pop(key, ()):
             self._canaries[named].discard(key)
             if not self._canaries[named]:
                 del self._canaries[named]
+
+    def within(self, namespace: str) -> Iterable[Key]:
+        """The canaries of a namespace."""
+        return tuple(self._within.get(namespace, ()))
 
     def by(self, kind: str, namespace: str, name: str) -> Iterable[Key]:
         """The canaries that depend on this object."""
