@@ -177,6 +177,23 @@ async def test_a_copy_that_several_canaries_use(world: ConfigWorld) -> None:
     assert await world.get(CONFIGMAPS, "own-primary") is not None
 
 
+async def test_a_copy_that_somebody_deleted_comes_back(world: ConfigWorld) -> None:
+    await world.put(CONFIGMAPS, "ui", data={"color": "blue"})
+    await world.target(container=from_config_map("ui"))
+    await world.make_primary(world.canary())
+    canary = world.canary(configs=world.tracked(world.canary()))
+    await world.remove(CONFIGMAPS, "ui-primary")
+    assert await world.make_primary(canary) == ["ConfigMap/ui-primary"]
+    assert await world.make_primary(canary) == []
+    copy = await world.get(CONFIGMAPS, "ui-primary")
+    assert copy is not None
+    assert copy["data"] == {"color": "blue"}
+
+    await world.remove(CONFIGMAPS, "ui-primary")
+    await world.put(CONFIGMAPS, "ui", data={"color": "red"})
+    assert await world.make_primary(canary) == [], "what the copy held is not known any more"
+
+
 async def test_an_object_of_a_users_is_not_taken_for_a_copy(world: ConfigWorld) -> None:
     await world.put(CONFIGMAPS, "ui", data={"color": "blue"})
     await world.put(CONFIGMAPS, "ui-primary", data={"mine": "1"})

@@ -10,24 +10,25 @@ from typing import Any
 
 import msgspec
 
-from serinus.api.canary import Canary
+from serinus.api.canary import Canary, Phase
 from serinus.cluster.client import Client
 from serinus.cluster.errors import NotFound
 from serinus.cluster.kinds import CANARIES, CONFIGMAPS, SECRETS
 from serinus.cluster.ownership import owner_reference
 from serinus.cluster.resource import Resource
 from serinus.cluster.written import Written, written
-from serinus.workload.caches import ConfigCaches
+from serinus.workload.caches import ConfigCaches, WorkloadCaches
 from serinus.workload.config_view import decode_configmap, decode_secret
 from serinus.workload.configs import ConfigName, config_key, uses
 from serinus.workload.errors import WorkloadError
 from serinus.workload.labels import PRIMARY_SUFFIX, LabelRules
-from serinus.workload.tracking import missing
+from serinus.workload.tracking import missing, tracked
 
 Json = dict[str, Any]
 
 CONTENT = ("data", "binaryData")
 _RESOURCES: Mapping[str, Resource] = {CONFIGMAPS.kind: CONFIGMAPS, SECRETS.kind: SECRETS}
+_VOUCHED = frozenset({Phase.INITIALIZED, Phase.SUCCEEDED})
 _CANARY_GROUP = CANARIES.api_version.split("/", maxsplit=1)[0] + "/"
 
 
@@ -74,6 +75,38 @@ async def reconcile_copies(
     """Have a copy of each, with its content, owned by this canary among others."""
     changed = [await _reconcile_copy(client, canary, source, rules) for source in sources]
     return [change for change in changed if change is not None]
+
+
+async def restore_copies(
+    client: Client, caches: WorkloadCaches, canary: Canary, rules: LabelRules
+) -> list[Written]:
+    """Make those copies again that somebody deleted, else no new pod of the primary could start.
+
+    Only where the status vouches for what was in them: at rest, with nothing refused.
+    """
+    target = caches.deployments.get(canary.namespace, canary.target_name)
+    primary = caches.deployments.get(canary.namespace, canary.primary_name)
+    known = canary.status.tracked_configs or {}
+    if canary.status.phase not in _VOUCHED or target is None or primary is None:
+        return []
+    now = tracked(canary, target, caches)
+    lost = {
+        config_key(kind, name)
+        for kind, name in target.config_names
+        if (kind, name + PRIMARY_SUFFIX) in primary.config_names
+        and caches.configs is not None
+        and caches.configs.kind(kind).get(canary.namespace, name + PRIMARY_SUFFIX) is None
+    }
+    lost = {key for key in lost if key in known and known[key] == now.get(key)}
+    if not lost:
+        return []
+    sources = await fetch_sources(client, canary, target.template())
+    trusted = [
+        source
+        for source in sources
+        if (key := config_key(source.kind, source.name)) in lost and source.checksum == known[key]
+    ]
+    return await reconcile_copies(client, canary, trusted, rules)
 
 
 async def _reconcile_copy(

@@ -25,6 +25,7 @@ from serinus.workload.copies import (
     names,
     reconcile_copies,
     release_copies,
+    restore_copies,
 )
 from serinus.workload.errors import WorkloadError
 from serinus.workload.labels import DEFAULT_RULES, PRIMARY_SUFFIX, LabelRules, PodSelector
@@ -93,9 +94,10 @@ async def _reconcile_service(
 async def reconcile_primary(
     client: Client, caches: WorkloadCaches, canary: Canary, rules: LabelRules = DEFAULT_RULES
 ) -> list[Written]:
-    """Have the primary; one that exists is left as it is until the next promotion."""
+    """Have the primary; one that exists is left as it is until the next promotion, but for
+    copies of ConfigMaps and Secrets that it has lost."""
     if caches.deployments.get(canary.namespace, canary.primary_name) is not None:
-        return []
+        return await restore_copies(client, caches, canary, rules)
     # The whole target is fetched only here and on promotion: the cache knows a few of its fields.
     raw = await client.get(DEPLOYMENTS, canary.namespace, canary.target_name)
     target = decode_deployment(raw)
