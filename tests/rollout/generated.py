@@ -101,7 +101,9 @@ def _strategy(rng: Random, *, splits: bool) -> dict[str, Any]:
 
 def _hooks(rng: Random) -> list[dict[str, str]]:
     kinds = rng.choices(HOOKS, k=rng.choice((0, 0, 1, 2, 4, 6)))
-    return [{"name": f"{kind}-{n}", "type": kind, "url": "http://x/"} for n, kind in enumerate(kinds)]
+    return [
+        {"name": f"{kind}-{n}", "type": kind, "url": "http://x/"} for n, kind in enumerate(kinds)
+    ]
 
 
 # -- what happens to them ----------------------------------------------------------------------
@@ -138,8 +140,10 @@ class Fate:
     def edit_to_an_old_one(self) -> None:
         if not self.cluster.gone:
             tried = self.cluster.passed | self.cluster.failed
-            known = sorted(name for name, _ in tried if name)
-            self.cluster.edit_target(self.rng.choice(known or ["v1:a"]))
+            names = {name for name, _ in tried if name and not name.endswith("-primary")}
+            names -= set(self.cluster.retired)
+            if names:
+                self.cluster.edit_target(self.rng.choice(sorted(names)))
 
     def touch(self) -> None:
         """A change of the target beside its pod template, such as a label."""
@@ -320,6 +324,9 @@ def _one_tick(
             case _:
                 lost = place
     done = cluster.run(stop_after=stop, fail_at=fail, lost_at=lost, due=due)
+    obeyed = (stop, fail, lost) == (None,) * 3 and not cluster.spec.spec.suspend
+    if obeyed and cluster.gone and cluster.route is not None and cluster.route.reaches_canary:
+        raise BrokenInvariantError("traffic was left with a target that is gone")
     if tell is not None:
         fault = f" stop={stop} fail={fail} lost={lost}" if (stop, fail, lost) != (None,) * 3 else ""
         tell(_told(cluster, done, fault))
@@ -332,7 +339,7 @@ def _leave_alone(fate: Fate, life: Life, tell: Callable[[str], None] | None) -> 
     cluster.closed.clear()
     fate.target_comes()
     fate.specify(suspend=False)
-    if fate.rng.random() < 0.7:
+    if cluster.deleted or fate.rng.random() < 0.7:
         # The rest of them keep the primaries that never get ready.
         cluster.stubborn.clear()
     if tell is not None:
@@ -391,11 +398,13 @@ def _assert_end(cluster: Cluster) -> None:
     route = cluster.route
     _must(route is not None and not route.reaches_canary, "traffic reaches the canary")
     _must(cluster.apex == "primary", "the apex does not lead to the primary")
-    _must(cluster.target.replicas == 0, "the target kept its pods")
+    _must(cluster.target.replicas == 0 or cluster.recreated, "the target kept its pods")
     _must(cluster.tried == cluster.held, "a revision was lost")
+    _must(status.last_applied_spec == cluster.target.revision, "a new name was not noted")
     assert primary is not None
     if status.phase is Phase.FAILED:
-        _must(cluster.held in cluster.failed, "it failed without having been tried")
+        returned = primary.revision == f"{cluster.target.revision}-primary"
+        _must(cluster.held in cluster.failed or returned, "it failed without having been tried")
         return
     _must(primary.revision == f"{cluster.target.revision}-primary", "it was not promoted")
     _must(primary.configs == cluster.target.configs, "its configs were not promoted")

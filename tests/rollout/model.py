@@ -105,6 +105,10 @@ class Cluster:
     """Types and names of hooks that say no."""
     stubborn: set[str] = field(default_factory=set)
     """Revisions whose pods never get ready; as a primary's when they end in "-primary"."""
+    retired: dict[str, str] = field(default_factory=dict)
+    """Hashes that nothing has any more since an upgrade, and what took their place."""
+    recreated: bool = False
+    """The target is not the one that the canary began with."""
     gone: bool = False
     """Somebody has deleted the target."""
     rollback_wanted: bool = False
@@ -154,17 +158,13 @@ class Cluster:
         annotations = {**metadata.annotations, f"serinus.dev/{verb}": text}
         metadata = msgspec.structs.replace(metadata, annotations=annotations)
         self.spec = msgspec.structs.replace(self.spec, metadata=metadata)
-        if verb == "retry":
-            self.failed.clear()
 
     def describe_anew(self, revision: str) -> None:
         """An upgrade that sees the same objects differently: another hash, nothing written."""
         old, self.target.revision = self.target.revision, revision
+        self.retired[old] = revision
         if self.primary is not None and self.primary.revision == f"{old}-primary":
             self.primary.revision = f"{revision}-primary"
-        if self.status.last_applied_generation != self.target.generation:
-            # Nobody can tell this from an edit: the generation has moved as well.
-            self.failed.clear()
         for known in (self.passed, self.failed):
             known.update([(revision, configs) for name, configs in known if name == old])
         self.stubborn.update(
@@ -179,7 +179,7 @@ class Cluster:
 
     def create_target(self, revision: str) -> None:
         """The target is there again, as another object."""
-        self.gone = False
+        self.gone, self.recreated = False, True
         self.failed.clear()
         generation = self.target.generation + 100
         self.target = Pods(revision, generation, 1, 0, False, configs=self.target.configs)
@@ -235,7 +235,10 @@ class Cluster:
     @property
     def tried(self) -> tuple[str, str]:
         """The revision that the status is about."""
-        return self.status.last_applied_spec, repr(dict(self.status.tracked_configs or {}))
+        name = self.status.last_applied_spec
+        while name in self.retired:
+            name = self.retired[name]
+        return name, repr(dict(self.status.tracked_configs or {}))
 
     @property
     def held(self) -> tuple[str, str]:
@@ -362,7 +365,7 @@ class Cluster:
         served = self.route is not None and self.route.weights.canary == 100
         dead = self.primary is None or self.primary.available == 0
         asked_back = condition(self.status, "RollingBack") is not None or self.deleted
-        alive = self.target.available > 0 and self.target.current and self.tried == self.held
+        alive = self.target.available > 0 and self.target.current and self.held in self.passed
         if served and dead and alive and traffic.weights.primary and not asked_back:
             raise BrokenInvariantError("traffic was taken from a canary that serves alone")
 
@@ -376,10 +379,14 @@ class Cluster:
             raise BrokenInvariantError("requests were copied though nobody asked for it")
         if traffic.affinity and not analysis.session_affinity:
             raise BrokenInvariantError("callers were held though nobody asked for it")
-        if self.status.phase is Phase.FAILED:
-            if condition(self.status, "Stalled").reason != "PrimaryNotReady":  # type: ignore[union-attr]
-                raise BrokenInvariantError("a failed canary got traffic")
+        primary_serves = self.primary is not None and self.primary.available > 0
+        if self.status.phase is Phase.PROMOTING and self.tried != self.held and primary_serves:
+            raise BrokenInvariantError("a revision that nobody has judged got traffic")
+        analyzing = condition(self.status, "Analyzing")
+        if analyzing is not None and analyzing.reason == "StandingIn":
             return
+        if self.status.phase is Phase.FAILED:
+            raise BrokenInvariantError("a failed canary got traffic")
         match strategy_of(self.spec):
             case Strategy.AB_TESTING if traffic.weights.canary or not traffic.matched:
                 raise BrokenInvariantError("an A/B test gave unmatched requests to the canary")
@@ -446,6 +453,9 @@ class Cluster:
         old, self.before, self.status = self.status, self.status, status
         if _progress(old) != _progress(status):
             self.stepped = self.now
+        answers = (old.acknowledged.get("retry"), status.acknowledged.get("retry"))
+        if answers[0] != answers[1] and answers[1] is not None and answers[1].outcome == "Accepted":
+            self.failed.clear()
         if old.phase != status.phase:
             self.history.append(status.phase.value)
         self._entered(old, status)
@@ -464,7 +474,10 @@ class Cluster:
             rolls_back = condition(status, "RollingBack") is not None
             if not rolls_back and condition(status, "Paused") is not None:
                 raise BrokenInvariantError("a paused canary began a rollout")
-            if self.tried in self.failed and not rolls_back:
+            # Nobody can tell an upgrade from an edit when the generation has moved as well.
+            moved = old.last_applied_generation != self.target.generation
+            lookalike = moved and old.last_applied_spec in self.retired
+            if self.tried in self.failed and not rolls_back and not lookalike:
                 raise BrokenInvariantError("a failed revision was tried again by itself")
             if not rolls_back and not self._opened("confirm-rollout", status):
                 raise BrokenInvariantError("a revision was let in through a closed gate")

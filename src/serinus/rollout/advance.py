@@ -14,7 +14,7 @@ from serinus.rollout.analyse import analyse
 from serinus.rollout.bootstrap import initialise
 from serinus.rollout.effects import Record, SaveStatus
 from serinus.rollout.promotion import finalise, promote, recover
-from serinus.rollout.rest import rest, serves_for_primary
+from serinus.rollout.rest import rest
 from serinus.rollout.rollback import roll_back
 from serinus.rollout.termination import promise, terminate
 from serinus.rollout.tick import Tick, TickStoppedError, must
@@ -45,7 +45,8 @@ def _advance(canary: Canary, world: World) -> Tick:
         yield from _set_aside(canary, status, world)
         return
     problems = world.problems
-    if world.target is None and status.phase not in _ROLLING_OUT:
+    serving = status.phase in _ROLLING_OUT or statuses.is_standing_in(status)
+    if world.target is None and not serving:
         problems = (*problems, _target_missing(canary))
     if problems:
         yield from _refuse(canary, status, world, problems)
@@ -74,7 +75,7 @@ def _go_on(canary: Canary, world: World, status: CanaryStatus) -> Tick:
             yield from promote(canary, world, status)
         case Phase.FINALISING:
             yield from finalise(canary, world, status)
-        case Phase.FAILED if serves_for_primary(status):
+        case Phase.FAILED if statuses.is_standing_in(status):
             yield from recover(canary, world, status)
         case Phase.INITIALIZED | Phase.WAITING | Phase.SUCCEEDED | Phase.FAILED:
             yield from rest(canary, world, status)

@@ -45,14 +45,16 @@ def analyse(canary: Canary, world: World, status: CanaryStatus) -> Tick:
         return
     if not (yield from _carried(canary, world, status)):
         return
-    if canary.spec.skip_analysis:
+    if canary.spec.skip_analysis and not statuses.is_paused(status):
         yield from start_promotion(canary, world, status)
+        return
+    if world.primary is not None and is_promotion_asked(status):
+        # A primary that has failed is repaired by it.
+        if is_forced(status) or world.due:
+            yield from _promote(canary, world, status)
         return
     if world.primary is None or not world.primary.readiness.ready:
         yield from _wait_for_primary(canary, world, status)
-        return
-    if is_promotion_asked(status) and (is_forced(status) or world.due):
-        yield from _promote(canary, world, status)
         return
     if not world.due or statuses.is_paused(status):
         return

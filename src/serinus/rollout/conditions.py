@@ -39,6 +39,7 @@ class Analyzing(StrEnum):
     PROMOTING = "Promoting"
     FINALISING = "Finalising"
     RETURNING = "Returning"
+    STANDING_IN = "StandingIn"
     ROLLING_BACK = "RollingBack"
 
 

@@ -25,9 +25,18 @@ from serinus.rollout.verbs import is_promotion_asked
 from serinus.rollout.world import World
 
 
-def start_promotion(canary: Canary, world: World, status: CanaryStatus) -> Tick:
-    """The analysis is complete, or was not wanted: copy the revision to the primary."""
+def start_promotion(
+    canary: Canary, world: World, status: CanaryStatus, *, stands_in: bool = False
+) -> Tick:
+    """The analysis is complete, or was not wanted: copy the revision to the primary.
+
+    ``stands_in`` tells that the canary's pods serve everybody meanwhile.
+    """
     status = statuses.enter(canary, status, Phase.PROMOTING, world.now)
+    if stands_in:
+        status = statuses.standing_in(
+            status, "The canary serves while the primary starts.", world.now
+        )
     yield from must(SaveStatus(status))
     yield Record("Normal", messages.copying(canary))
     yield from _copy(status)
@@ -89,7 +98,7 @@ def recover(canary: Canary, world: World, status: CanaryStatus) -> Tick:
     if is_promotion_asked(asked) and superseded(status, world.target):
         # Somebody has put the repair into the target and vouches for it.
         if world.target.readiness.ready:
-            yield from start_promotion(canary, world, asked)
+            yield from start_promotion(canary, world, asked, stands_in=True)
     elif world.primary is None or not world.primary.readiness.ready:
         return
     elif _copied(world, status) and not superseded(status, world.target):
@@ -97,9 +106,18 @@ def recover(canary: Canary, world: World, status: CanaryStatus) -> Tick:
     else:
         # The target has moved on: the primary takes over with what it runs, then the new
         # revision is judged like any other.
-        status = statuses.moving(statuses.returning(status, 0, None, world.now), world.now)
-        yield from must(SaveStatus(statuses.enter(canary, status, Phase.FAILED, world.now)))
-        yield from must(SetTraffic(ALL_TO_PRIMARY))
+        yield from _take_over(canary, world, status)
+
+
+def _take_over(canary: Canary, world: World, status: CanaryStatus) -> Tick:
+    """End the stand-in of a canary whose revision nobody wants any more, as a rollback ends."""
+    if status.canary_weight > 0:
+        status = msgspec.structs.replace(status, canary_weight=0)
+        yield from must(SaveStatus(status))
+    yield from must(SetTraffic(ALL_TO_PRIMARY))
+    yield from must(AwaitRoute())
+    yield from must(ScaleTargetToZero())
+    yield from must(SaveStatus(statuses.enter(canary, status, Phase.FAILED, world.now)))
 
 
 def _copied(world: World, status: CanaryStatus) -> bool:
@@ -114,16 +132,21 @@ def _copy(status: CanaryStatus) -> Tick:
 
 
 def _hold_traffic(canary: Canary, world: World, status: CanaryStatus) -> Tick:
-    """Keep the split while the primary rolls, unless no canary pod is left to serve it."""
+    """Keep the split while the primary rolls, unless no canary pod is left to serve it, or those
+    that are left are of a revision that nobody has judged and the primary has pods as well."""
     assert world.target is not None
     wanted = traffic_of(canary, status, splits=world.splits)
-    if world.target.available == 0 and wanted.reaches_canary:
+    primary_serves = world.primary is not None and world.primary.available > 0
+    unjudged = status.phase is Phase.PROMOTING and superseded(status, world.target)
+    if world.target.available == 0 or (unjudged and primary_serves):
         wanted = ALL_TO_PRIMARY
     yield from must(SetTraffic(wanted))
 
 
 def _returns_by_steps(canary: Canary, world: World, status: CanaryStatus) -> bool:
     """Whether the traffic goes back bit by bit, and some of it has still to."""
+    if world.target is None or superseded(status, world.target):
+        return False
     strategy = strategy_of(canary, splits=world.splits)
     step = canary.spec.analysis.step_weight_promotion
     return strategy is not Strategy.AB_TESTING and 0 < step < status.canary_weight
@@ -135,7 +158,7 @@ def _return_step(canary: Canary, world: World, status: CanaryStatus) -> Tick:
     weight = status.canary_weight - canary.spec.analysis.step_weight_promotion
     status = statuses.returning(status, weight, world.target, world.now)
     yield from must(SaveStatus(status))
-    yield from must(SetTraffic(traffic_of(canary, status, splits=world.splits)))
+    yield from _hold_traffic(canary, world, status)
     yield Record("Normal", messages.primary_advanced(canary, 100 - weight))
 
 

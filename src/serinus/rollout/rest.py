@@ -44,8 +44,13 @@ def rest(canary: Canary, world: World, status: CanaryStatus) -> Tick:
             return
         case Change.REBASE:
             status = statuses.known_as(status, world.target)
+            if world.in_primary:
+                status = msgspec.structs.replace(status, last_promoted_spec=world.target.revision)
         case Change.NONE:
             pass
+    if stalled_for(status, Stalled.PRIMARY_NOT_READY):
+        # No revision waits for the primary any more.
+        status = statuses.moving(status, world.now)
     if status.phase is Phase.WAITING:
         status = _stood_down(canary, world, status)
         yield Record("Normal", messages.stood_down(canary))
@@ -65,7 +70,7 @@ def _let_in(canary: Canary, world: World, status: CanaryStatus) -> Tick:
     """Start the rollout of a new revision, when nothing and nobody says no."""
     if statuses.is_paused(status) or (status.phase is Phase.WAITING and not world.due):
         return
-    if not canary.spec.skip_analysis and not (yield from _has_primary(canary, world)):
+    if not canary.spec.skip_analysis and not (yield from _has_primary(canary, world, status)):
         return
     if status.phase is Phase.WAITING and (yield from hooks.rollback_asked(canary, Phase.WAITING)):
         assert world.target is not None
@@ -90,14 +95,18 @@ def _passes_over(world: World, status: CanaryStatus) -> bool:
     return is_forced(asked)
 
 
-def _has_primary(canary: Canary, world: World) -> Check:
+def _has_primary(canary: Canary, world: World, status: CanaryStatus) -> Check:
     """Whether the primary serves, so that there is something to go back to."""
     if world.primary is None:
         yield Record("Warning", messages.waiting_for_primary_to_appear(canary), lasting=True)
         return False
     if not world.primary.readiness.ready:
-        why = world.primary.readiness.why
-        yield Record("Warning", messages.waiting_for_primary(canary, why), lasting=True)
+        readiness = world.primary.readiness
+        message = messages.waiting_for_primary(canary, readiness.why)
+        if readiness.hopeless and not stalled_for(status, Stalled.PRIMARY_NOT_READY):
+            stalled = statuses.stalled(status, Stalled.PRIMARY_NOT_READY, message, world.now)
+            yield from must(SaveStatus(stalled))
+        yield Record("Warning", message, lasting=True)
         return False
     return True
 
@@ -108,8 +117,3 @@ def _start(canary: Canary, world: World, status: CanaryStatus) -> Tick:
     yield Record("Normal", messages.new_revision(canary))
     yield Alert("info", "New revision detected, progressing canary analysis.", described=True)
     yield from must(ScaleTargetUp())
-
-
-def serves_for_primary(status: CanaryStatus) -> bool:
-    """Whether the last promotion failed and the canary's pods serve in the primary's place."""
-    return status.phase is Phase.FAILED and stalled_for(status, Stalled.PRIMARY_NOT_READY)

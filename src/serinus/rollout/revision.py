@@ -48,8 +48,6 @@ def change(status: CanaryStatus, target: Workload, *, in_primary: bool) -> Chang
             return Change.NONE if noted == known else Change.REBASE
         if target.generation == status.last_applied_generation:
             return Change.REBASE
-        if target.revision == status.last_promoted_spec:
-            return Change.REBASE
     if in_primary:
         return Change.REBASE
     if applied and not applied.startswith(PREFIX) and status.phase == Phase.FAILED:

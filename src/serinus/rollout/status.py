@@ -16,12 +16,14 @@ from serinus.api.canary import Canary, CanaryStatus, Phase
 from serinus.api.problem import Problem
 from serinus.api.status import Acknowledgement
 from serinus.rollout.conditions import (
+    ANALYZING,
     PAUSED,
     PROMOTED,
     ROLLING_BACK,
     Analyzing,
     Ready,
     Stalled,
+    analyzes,
     condition,
     whole_second,
     with_analyzing,
@@ -182,9 +184,14 @@ def stalled(status: CanaryStatus, reason: Stalled, message: str, now: datetime) 
 
 
 def moving(status: CanaryStatus, now: datetime) -> CanaryStatus:
-    """The status of a rollout that waits for nobody; one that is paused still does."""
-    if is_paused(status):
-        return status
+    """The status of a rollout that waits for nobody; one that is paused still does, and so does
+    one whose canary stands in for its primary."""
+    pause = condition(status, PAUSED)
+    if pause is not None:
+        return with_stalled(status, Stalled.PAUSED, pause.message, now)
+    stands_in = condition(status, ANALYZING) if is_standing_in(status) else None
+    if stands_in is not None:
+        return with_stalled(status, Stalled.PRIMARY_NOT_READY, stands_in.message, now)
     return with_stalled(status, Stalled.NOT, "", now)
 
 
@@ -216,8 +223,22 @@ def unpromotable(
     """The status of a failed promotion: the primary does not get ready, the canary serves."""
     status = enter(canary, status, Phase.FAILED, now)
     status = with_condition(status, PROMOTED, "False", Phase.FAILED.value, why, now)
+    status = standing_in(status, why, now)
     status = with_stalled(status, Stalled.PRIMARY_NOT_READY, why, now)
     return msgspec.structs.replace(status, canary_weight=weight)
+
+
+def standing_in(status: CanaryStatus, why: str, now: datetime) -> CanaryStatus:
+    """The status in which the canary's pods serve everybody, in the primary's place."""
+    return with_analyzing(status, Analyzing.STANDING_IN, why, now)
+
+
+def is_standing_in(status: CanaryStatus) -> bool:
+    """Whether the last promotion failed and the canary's pods serve in the primary's place.
+
+    `Analyzing` remembers it: what `Stalled` says can be taken over by a pause or a suspension.
+    """
+    return status.phase is Phase.FAILED and analyzes(status, Analyzing.STANDING_IN)
 
 
 def forgotten(status: CanaryStatus) -> CanaryStatus:
@@ -233,7 +254,7 @@ def paused(status: CanaryStatus, message: str, now: datetime) -> CanaryStatus:
 
 def resumed(status: CanaryStatus, now: datetime) -> CanaryStatus:
     """The status of a rollout that goes on."""
-    return with_stalled(without_condition(status, PAUSED), Stalled.NOT, "", now)
+    return moving(without_condition(status, PAUSED), now)
 
 
 def is_paused(status: CanaryStatus) -> bool:

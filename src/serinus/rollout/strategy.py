@@ -7,6 +7,7 @@ into the route's content, so a route can be repaired at any moment without decid
 from enum import Enum
 
 from serinus.api.canary import Canary, CanaryStatus, Phase
+from serinus.rollout.conditions import Analyzing, analyzes
 from serinus.rollout.effects import Affinity, Traffic, Weights
 
 UNSPLIT_ITERATIONS = 10
@@ -64,7 +65,7 @@ def traffic_of(canary: Canary, status: CanaryStatus, *, splits: bool = True) -> 
     weight = status.canary_weight
     if not splits:
         return ALL_TO_PRIMARY
-    if status.phase is Phase.FAILED:
+    if status.phase is Phase.FAILED or analyzes(status, Analyzing.STANDING_IN):
         # After a failed promotion the canary serves everybody, whatever it was tried with.
         return Traffic(weights_of(weight))
     match strategy_of(canary):

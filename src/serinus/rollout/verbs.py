@@ -11,7 +11,6 @@ from collections.abc import Generator, Iterator
 from serinus.api.canary import Canary, CanaryStatus, Phase
 from serinus.rollout import messages
 from serinus.rollout import status as statuses
-from serinus.rollout.conditions import Stalled, stalled_for
 from serinus.rollout.effects import Effect, Outcome, Record, SaveStatus
 from serinus.rollout.rollback import roll_back
 from serinus.rollout.tick import must
@@ -131,7 +130,7 @@ def _promote(
         revision = status.last_applied_spec
     elif status.phase is Phase.WAITING and world.target is not None:
         revision = world.target.revision
-    elif stalled_for(status, Stalled.PRIMARY_NOT_READY) and status.phase is Phase.FAILED:
+    elif statuses.is_standing_in(status):
         # Its canary serves in the place of a primary that does not get ready.
         revision = world.target.revision if world.target is not None else None
     if revision is None:
