@@ -14,12 +14,13 @@ class AlertProviderSpec(Resource, frozen=True, kw_only=True):
         str,
         doc("Kind of the service.", enum=["slack", "msteams", "discord", "rocket", "gchat"]),
     ] = ""
-    channel: Annotated[str, doc("Channel that messages are posted to.")] = ""
-    username: Annotated[str, doc("Name that messages are posted under.")] = ""
+    channel: Annotated[str, doc("Channel that messages are posted to; general when empty.")] = ""
+    username: Annotated[str, doc("Name that messages are posted under; flagger when empty.")] = ""
     address: Annotated[str, doc("Address of the service's incoming webhook.")] = ""
     proxy: Annotated[str, doc("HTTP proxy on the way to the service.")] = ""
     secret_ref: Annotated[
-        SecretRef | None, doc("Secret with the address, and a token where one is needed.")
+        SecretRef | None,
+        doc("Secret of its namespace, with the address, and a token where one is needed."),
     ] = None
 
 

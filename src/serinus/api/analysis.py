@@ -61,7 +61,7 @@ class TrafficMatch(Resource, frozen=True, kw_only=True):
     ] = field(default_factory=dict)
     source_labels: Annotated[
         Mapping[str, Annotated[str, doc("The label's value.")]],
-        doc("Labels that the calling pod must carry."),
+        doc("Labels that the calling pod must carry; Kuma cannot match them, and says so."),
     ] = field(default_factory=dict)
 
 
@@ -99,13 +99,15 @@ class Metric(Resource, frozen=True, kw_only=True):
     threshold_range: Annotated[
         ThresholdRange | None, doc("The good values, from min to max; wins over threshold.")
     ] = None
-    query: Annotated[str, doc("Inline PromQL query; a templateRef is the better way.")] = ""
+    query: Annotated[
+        str, doc("PromQL query, a Go template; not beside a templateRef, which can be shared.")
+    ] = ""
     template_ref: Annotated[
         CrossNamespaceRef | None, doc("MetricTemplate that holds the provider and the query.")
     ] = None
     template_variables: Annotated[
         Mapping[str, Annotated[str, doc("The variable's value.")]],
-        doc("Values for the template's variables, by name."),
+        doc("What {{ variables.NAME }} in the query stands for, by name."),
     ] = field(default_factory=dict)
 
     @property
@@ -134,16 +136,23 @@ class Webhook(Resource, frozen=True, kw_only=True):
     url: Annotated[str, doc("Address that gets the POST request, http or https.")]
     type: Annotated[
         str,
-        doc("When the webhook is called; empty means rollout.", enum=list(WEBHOOK_TYPES)),
+        doc(
+            "When it is called, and what its answer decides; rollout when empty.",
+            enum=list(WEBHOOK_TYPES),
+        ),
     ] = ""
     timeout: Annotated[
-        str, doc("How long to wait for an answer; 10s when empty.", pattern=DURATION)
+        str, doc("How long to wait for an answer to one try; 10s when empty.", pattern=DURATION)
     ] = ""
-    retries: Annotated[Whole, doc("How often a call is repeated when it fails.")] = 0
+    retries: Annotated[
+        Whole, doc("How often a call is repeated when it fails, with growing pauses from 1s on.")
+    ] = 0
     disable_tls: Annotated[bool, doc("Whether the server's certificate goes unverified.")] = field(
         name="disableTLS", default=False
     )
-    mute_alert: Annotated[bool, doc("Whether this gate waits without sending an alert.")] = False
+    mute_alert: Annotated[
+        bool, doc("Whether this gate (confirm-*) waits without sending an alert.")
+    ] = False
     metadata: Annotated[
         Mapping[str, Annotated[str, doc("The entry's value.")]],
         doc("Text entries that are sent along in the payload."),
@@ -171,14 +180,19 @@ class Alert(Resource, frozen=True, kw_only=True):
     provider_ref: Annotated[CrossNamespaceRef, doc("AlertProvider that delivers the message.")]
     severity: Annotated[
         str,
-        doc("Lowest severity that is sent.", enum=["", "info", "warn", "error"]),
+        doc(
+            "Lowest severity that is sent; info, which is everything, when empty.",
+            enum=["", "info", "warn", "error"],
+        ),
     ] = ""
 
 
 class SessionAffinity(Resource, frozen=True, kw_only=True):
     """A cookie that keeps a caller on the version that first served it."""
 
-    cookie_name: Annotated[str, doc("Name of the cookie for callers of the canary.")]
+    cookie_name: Annotated[
+        str, doc("Name of the cookie that keeps callers of the canary there; takes Kuma 2.10.")
+    ]
     primary_cookie_name: Annotated[
         str, doc("Name of the cookie for callers of the primary; must differ from cookieName.")
     ] = ""
@@ -200,30 +214,47 @@ class Analysis(Resource, frozen=True, kw_only=True):
     """
 
     interval: Annotated[
-        str, doc("Time between two checks, 60s when unreadable.", pattern=DURATION)
+        str,
+        doc(
+            "Time between two checks; 60s when empty, and at least the operator's minimum of 10s.",
+            pattern=DURATION,
+        ),
     ] = ""
     threshold: Annotated[
         Whole, doc("Failed checks after which the canary is rolled back; 1 when 0.")
     ] = 0
     iterations: Annotated[
-        Whole | None, doc("Checks to pass when no traffic is shifted by weight.")
+        Whole | None,
+        doc("Checks to pass in a blue/green rollout or, with match, in an A/B test; from 1."),
     ] = None
     max_weight: Annotated[
-        Whole, doc("Percent of traffic at which the canary is promoted; 100 when 0.")
+        Whole,
+        doc("Percent of traffic up to which the canary is stepped before promotion; 100 when 0."),
     ] = 0
     step_weight: Annotated[
-        Whole | None, doc("Percent of traffic that each passed check adds to the canary.")
+        Whole | None,
+        doc("Percent of traffic that each passed check adds to the canary; from 1 to 100."),
     ] = None
     step_weights: Annotated[
         tuple[Annotated[Whole, doc("Percent of traffic.")], ...] | None,
-        doc("The canary's percent of traffic after each passed check, ascending."),
+        doc(
+            "The canary's percent of traffic after each passed check, ascending; the last is the"
+            " highest, whatever maxWeight says."
+        ),
     ] = None
     step_weight_promotion: Annotated[
         Whole,
         doc("Percent by which traffic returns to the promoted primary; all at once when 0."),
     ] = 0
-    mirror: Annotated[bool, doc("Whether requests are copied to the canary first.")] = False
-    mirror_weight: Annotated[Whole, doc("Percent of the requests that are copied.")] = 0
+    mirror: Annotated[
+        bool,
+        doc(
+            "Whether requests are copied to the canary, which answers nobody, before any are sent."
+        ),
+    ] = False
+    mirror_weight: Annotated[
+        Whole, doc("Percent of the requests that are copied; all of them when 0.")
+    ] = 0
     primary_ready_threshold: Annotated[
         Whole | None, doc("Percent of the primary's pods that must be available; 100 by default.")
     ] = None
@@ -232,22 +263,25 @@ class Analysis(Resource, frozen=True, kw_only=True):
     ] = None
     match: Annotated[
         tuple[Annotated[TrafficMatch, doc("One way for a request to match.")], ...],
-        doc("Requests that an A/B test sends to the canary; any entry may match."),
+        doc(
+            "Requests that an A/B test sends to the canary: those that any of the entries matches."
+        ),
     ] = ()
     metrics: Annotated[
         tuple[Annotated[Metric, doc("One number and its bounds.")], ...],
-        doc("What every check measures."),
+        doc("What every check measures; each has to be within its bounds."),
     ] = ()
     alerts: Annotated[
         tuple[Annotated[Alert, doc("One receiver.")], ...],
-        doc("Who is told about this canary, instead of the operator's default receiver."),
+        doc("Who is told about this canary, instead of the operator's own Slack or Teams."),
     ] = ()
     webhooks: Annotated[
         tuple[Annotated[Webhook, doc("One webhook.")], ...],
         doc("HTTP services that are asked or told during the rollout."),
     ] = ()
     session_affinity: Annotated[
-        SessionAffinity | None, doc("Cookie that keeps a caller on one version.")
+        SessionAffinity | None,
+        doc("Cookie that keeps a caller on one version, for rollouts by weights."),
     ] = None
 
     def interval_seconds(self, minimum: float) -> float:

@@ -128,20 +128,26 @@ class CanarySpec(Resource, frozen=True, kw_only=True):
         str, doc("Address of the Prometheus to ask; the operator's own when empty.")
     ] = ""
     target_ref: Annotated[TargetRef, doc("Workload that is rolled out.")]
-    autoscaler_ref: Annotated[AutoscalerRef | None, doc("Autoscaler of the workload.")] = None
+    autoscaler_ref: Annotated[
+        AutoscalerRef | None,
+        doc("Autoscaler of the workload; one that names the target is found by itself."),
+    ] = None
     ingress_ref: Annotated[IngressRef | None, doc("Ingress of the workload.")] = None
     route_ref: Annotated[RouteRef | None, doc("ApisixRoute of the workload.")] = None
     upstream_ref: Annotated[UpstreamRef | None, doc("Gloo Upstream to copy settings from.")] = None
     service: Annotated[
         ServiceSpec, doc("Services that are made for the workload, and its routing.")
     ] = field(default_factory=lambda: ServiceSpec(port=0))
-    skip_analysis: Annotated[bool, doc("Whether new revisions are promoted without analysis.")] = (
-        False
-    )
-    revert_on_deletion: Annotated[
-        bool, doc("Whether deleting the canary gives the traffic back to the target.")
+    skip_analysis: Annotated[
+        bool, doc("Whether new revisions are promoted as soon as their pods are ready, unanalysed.")
     ] = False
-    suspend: Annotated[bool, doc("Whether this canary is left alone for now.")] = False
+    revert_on_deletion: Annotated[
+        bool,
+        doc("Whether deleting the canary scales the target up and gives the traffic back to it."),
+    ] = False
+    suspend: Annotated[
+        bool, doc("Whether this canary is left as it is for now, a rollout in mid-way included.")
+    ] = False
     progress_deadline_seconds: Annotated[
         Whole | None, doc("Seconds that a workload may take to become ready; 600 by default.")
     ] = None

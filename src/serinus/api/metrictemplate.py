@@ -27,8 +27,11 @@ PROVIDERS = (
 class MetricProvider(Resource, frozen=True, kw_only=True):
     """The server that is asked."""
 
-    type: Annotated[str, doc("Kind of the metrics server.", enum=list(PROVIDERS))]
-    address: Annotated[str, doc("Address of the server.")] = ""
+    type: Annotated[
+        str,
+        doc("Kind of the metrics server; of these only prometheus is asked.", enum=list(PROVIDERS)),
+    ]
+    address: Annotated[str, doc("Address of the server, http or https; needed.")] = ""
     headers: Annotated[
         Mapping[
             str,
@@ -37,9 +40,12 @@ class MetricProvider(Resource, frozen=True, kw_only=True):
         doc("Headers that are sent along, by name."),
     ] = field(default_factory=dict)
     secret_ref: Annotated[
-        SecretRef | None, doc("Secret with the credentials, in the template's namespace.")
+        SecretRef | None,
+        doc("Secret of the template's namespace, with a token, or a username and a password."),
     ] = None
-    region: Annotated[str, doc("Region of the server, for cloud providers.")] = ""
+    region: Annotated[
+        str, doc("Region of the server, for cloud providers; prometheus has none.")
+    ] = ""
     insecure_skip_verify: Annotated[
         bool, doc("Whether the server's certificate goes unverified.")
     ] = False
@@ -49,7 +55,7 @@ class MetricTemplateSpec(Resource, frozen=True, kw_only=True):
     """Whom to ask, and what."""
 
     provider: Annotated[MetricProvider, doc("Server that is asked.")]
-    query: Annotated[str, doc("Query in the server's language, a Go template.")]
+    query: Annotated[str, doc("Query in the server's language, a Go text/template.")]
 
 
 class MetricTemplate(Resource, frozen=True, kw_only=True):

@@ -47,9 +47,11 @@ class ServiceSpec(Resource, frozen=True, kw_only=True):
     """The Services that are made for the workload, and how requests are routed to them."""
 
     name: Annotated[str, doc("Name of the Service that callers use; the target's when empty.")] = ""
-    port: Annotated[Whole, doc("Port of the Services.")]
+    port: Annotated[Whole, doc("Port of the Services, from 1 to 65535.")]
     port_name: Annotated[str, doc("Name of that port; http when empty.")] = ""
-    app_protocol: Annotated[str, doc("Application protocol of that port, such as http.")] = ""
+    app_protocol: Annotated[
+        str, doc("Application protocol of that port, such as http; Kuma's annotation says so too.")
+    ] = ""
     traffic_distribution: Annotated[
         str,
         doc(

@@ -3,7 +3,7 @@
 import typer
 
 import serinus
-from serinus.cli import crds, demo, forward, lab, programs
+from serinus.cli import crds, demo, forward, lab, programs, reference
 
 app = typer.Typer(
     help="Progressive delivery for the Kuma service mesh.\n\n"
@@ -18,6 +18,7 @@ app = typer.Typer(
 lab.app.command("forward")(forward.forward)
 app.add_typer(lab.app, name="lab")
 app.command("crds")(crds.crds)
+app.command("reference")(reference.reference)
 app.command("demo")(demo.demo)
 
 _RAW = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
