@@ -1,4 +1,4 @@
-.PHONY: setup demo test test-cluster kills story lint clean FORCE
+.PHONY: setup demo test test-cluster kills soak mutants story lint clean FORCE
 
 setup: .setup/done
 	@:
@@ -25,6 +25,14 @@ test-cluster: setup
 kills: setup
 	tests/controlplane/build
 	.venv/bin/python tests/faults/kills.py
+
+# 100,000 generated lives of canaries, on every core; prints the counts.
+soak: setup
+	PYTHONPATH=tests .venv/bin/python -m rollout.soak
+
+# Takes one guard after the other out of the rollout, and shows that the soak notices.
+mutants: setup
+	PYTHONPATH=tests .venv/bin/python -m rollout.mutants
 
 story: setup
 	.venv/bin/python -m pytest tests/story

@@ -404,7 +404,9 @@ def _assert_end(cluster: Cluster) -> None:
     assert primary is not None
     if status.phase is Phase.FAILED:
         returned = primary.revision == f"{cluster.target.revision}-primary"
-        _must(cluster.held in cluster.failed or returned, "it failed without having been tried")
+        _must(
+            cluster.held in cluster.ever_failed or returned, "it failed without having been tried"
+        )
         return
     _must(primary.revision == f"{cluster.target.revision}-primary", "it was not promoted")
     _must(primary.configs == cluster.target.configs, "its configs were not promoted")

@@ -123,6 +123,10 @@ class Cluster:
     """Revisions that were tried as far as their analysis goes, with their configs."""
     failed: set[tuple[str, str]] = field(default_factory=set)
     """Revisions that were rolled back, and not edited or asked for since."""
+    ever_failed: set[tuple[str, str]] = field(default_factory=set)
+    """Revisions that were rolled back."""
+    vetted: tuple[str, str] | None = None
+    """The revision that the pre-rollout hooks have said yes to, in this analysis."""
     answers: dict[str, bool] = field(default_factory=dict)
     """What each hook said in this tick, by name: whether it said yes."""
     measured: dict[str, bool] = field(default_factory=dict)
@@ -165,7 +169,7 @@ class Cluster:
         self.retired[old] = revision
         if self.primary is not None and self.primary.revision == f"{old}-primary":
             self.primary.revision = f"{revision}-primary"
-        for known in (self.passed, self.failed):
+        for known in (self.passed, self.failed, self.ever_failed):
             known.update([(revision, configs) for name, configs in known if name == old])
         self.stubborn.update(
             name.replace(old, revision) for name in set(self.stubborn) if name.startswith(old)
@@ -278,13 +282,23 @@ class Cluster:
                     outcome = e.Failed("the connection was reset")
                     self.failures += 1
             if isinstance(effect, e.RunHook):
-                self.answers[effect.hook.name] = isinstance(outcome, e.Done)
+                self._note_answer(effect.hook, yes=isinstance(outcome, e.Done))
             self.check()
             done.append(effect)
             if stop_after is not None and len(done) > stop_after:
                 tick.close()
                 self.cuts += 1
                 return done
+
+    def _note_answer(self, hook: Webhook, *, yes: bool) -> None:
+        self.answers[hook.name] = yes
+        if hook.kind == "pre-rollout" and self._agreed("pre-rollout"):
+            self.vetted = self.tried
+
+    def _agreed(self, kind: str) -> bool:
+        """Whether all hooks of a type have been asked in this tick and said yes."""
+        hooks = [hook for hook in self.spec.spec.analysis.webhooks if hook.kind == kind]
+        return all(self.answers.get(hook.name, False) for hook in hooks)
 
     def perform(self, effect: e.Effect) -> e.Outcome:  # noqa: PLR0912 (one branch an effect)
         match effect:
@@ -344,7 +358,7 @@ class Cluster:
     def _scale_to_zero(self) -> None:
         if self.target.replicas == 0:
             return
-        if self.apex != "primary" or (self.route and self.route.reaches_canary):
+        if self.route and self.route.reaches_canary:
             raise BrokenInvariantError("the target lost its pods while traffic goes to them")
         if not self.route_settled:
             raise BrokenInvariantError("the target lost its pods before callers knew")
@@ -459,6 +473,7 @@ class Cluster:
         if old.phase != status.phase:
             self.history.append(status.phase.value)
         self._entered(old, status)
+        self._may_be_touched(old, status)
         self._note_passed(status)
         if status.canary_weight > old.canary_weight and status.phase is not Phase.FAILED:
             self._may_grow(status)
@@ -470,6 +485,7 @@ class Cluster:
             if reaches and status.canary_weight == 0 and old.phase is not Phase.PROMOTING:
                 raise BrokenInvariantError("a rollback ended with traffic on the canary")
             self.failed.add(self.tried)
+            self.ever_failed.add(self.tried)
         if status.phase is Phase.PROGRESSING and old.phase in _RESTING:
             rolls_back = condition(status, "RollingBack") is not None
             if not rolls_back and condition(status, "Paused") is not None:
@@ -479,6 +495,8 @@ class Cluster:
             lookalike = moved and old.last_applied_spec in self.retired
             if self.tried in self.failed and not rolls_back and not lookalike:
                 raise BrokenInvariantError("a failed revision was tried again by itself")
+            if not rolls_back and self._primary_runs_target():
+                raise BrokenInvariantError("a rollout was begun of what the primary runs already")
             if not rolls_back and not self._opened("confirm-rollout", status):
                 raise BrokenInvariantError("a revision was let in through a closed gate")
             cookie = status.session_affinity_cookie
@@ -494,11 +512,26 @@ class Cluster:
             if not skipped and not self._opened("confirm-promotion", status):
                 raise BrokenInvariantError("a revision was promoted through a closed gate")
 
+    def _primary_runs_target(self) -> bool:
+        primary, target = self.primary, self.target
+        if primary is None:
+            return False
+        return (primary.revision, primary.configs) == (f"{target.revision}-primary", target.configs)
+
+    def _may_be_touched(self, old: CanaryStatus, status: CanaryStatus) -> None:
+        """The first step of an analysis needs the pre-rollout hooks' consent."""
+        if status.phase is not Phase.PROGRESSING:
+            return
+        if _untouched(status):
+            if not _untouched(old) or old.phase is not Phase.PROGRESSING:
+                self.vetted = None
+        elif _untouched(old) and self.vetted != self.tried and not self._agreed("pre-rollout"):
+            raise BrokenInvariantError("a canary was begun with against its pre-rollout hooks")
+
     def _may_grow(self, status: CanaryStatus) -> None:
         analysis = self.spec.spec.analysis
-        wanted = [hook.name for hook in analysis.webhooks if hook.kind == "rollout"]
         judged = status.canary_weight > 0 and self._judges_now(status)
-        if judged and not all(self.answers.get(name, False) for name in wanted):
+        if judged and not self._agreed("rollout"):
             raise BrokenInvariantError("a canary got more traffic without its hooks' consent")
         if judged and not all(self.measured.get(m.name, False) for m in analysis.metrics):
             raise BrokenInvariantError("a canary got more traffic without good metrics")
@@ -511,9 +544,8 @@ class Cluster:
     def _opened(self, kind: str, status: CanaryStatus) -> bool:
         """Whether all hooks of a gate have been asked in this tick and said yes, or somebody has
         asked to pass over them with this very revision."""
-        hooks = [hook for hook in self.spec.spec.analysis.webhooks if hook.kind == kind]
         forced = "--force" in self._asked_to_promote(status) and kind != "confirm-traffic-increase"
-        return forced or all(self.answers.get(hook.name, False) for hook in hooks)
+        return forced or self._agreed(kind)
 
     @staticmethod
     def _asked_to_promote(status: CanaryStatus) -> str:
@@ -557,13 +589,13 @@ class Cluster:
             self.released = True
 
     def _give_back(self) -> None:
+        if self.apex == "target":
+            return
         if self.target.available == 0:
             raise BrokenInvariantError("the apex was given to a target without pods")
         self.apex = "target"
 
     def _remove_route(self) -> None:
-        if self.apex == "target" and self.target.available == 0:
-            raise BrokenInvariantError("the route to the primary went before the target served")
         if self.route is not None:
             self.route_settled = False
         self.route = None
@@ -572,6 +604,10 @@ class Cluster:
         """What holds after every effect."""
         if self.target.replicas == 0 and self.apex == "target" and not self.gone:
             raise BrokenInvariantError("the apex selects a target without pods")
+
+
+def _untouched(status: CanaryStatus) -> bool:
+    return status.canary_weight == 0 and status.iterations == 0
 
 
 def _progress(status: CanaryStatus) -> tuple[object, ...]:
