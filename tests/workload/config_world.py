@@ -15,19 +15,16 @@ from serinus.cluster.cache import Cache
 from serinus.cluster.client import Client
 from serinus.cluster.connection import Connection
 from serinus.cluster.errors import NotFound
-from serinus.cluster.kinds import DEPLOYMENTS, HPAS, NAMESPACES, SERVICES
+from serinus.cluster.kinds import DEPLOYMENTS, NAMESPACES
 from serinus.cluster.resource import Resource
 from serinus.cluster.written import Written
-from serinus.workload.caches import ConfigCaches, WorkloadCaches
+from serinus.workload.caches import WorkloadCaches
 from serinus.workload.labels import LabelRules
 from serinus.workload.primary import runs_target
 from serinus.workload.reconcile import promote, reconcile_primary, selector_of, target_of
 from serinus.workload.tracking import renames, tracked
 from serinus.workload.views import (
-    DeploymentView,
-    decode_deployment,
-    decode_hpa,
-    decode_service,
+    PodsView,
 )
 from workload.guide import CANARY, Json, deployment
 
@@ -41,12 +38,7 @@ class ConfigWorld:
     def __init__(self, client: Client, namespace: str) -> None:
         self.client = client
         self.namespace = namespace
-        self.caches = WorkloadCaches(
-            Cache(client, DEPLOYMENTS, decode_deployment, namespace=namespace),
-            Cache(client, SERVICES, decode_service, namespace=namespace),
-            Cache(client, HPAS, decode_hpa, namespace=namespace),
-            ConfigCaches.of(client, namespace),
-        )
+        self.caches = WorkloadCaches.of(client, namespace, configs=True)
 
     def canary(self, name: str = "podinfo", configs: Json | None = None) -> Canary:
         """The canary of a target of the same name; ``configs`` is its status' trackedConfigs."""
@@ -88,7 +80,7 @@ class ConfigWorld:
         await self.client.delete(resource, self.namespace, name)
         await self._cache(resource).catch_up()
 
-    async def target(self, name: str = "podinfo", **pod_spec: Any) -> DeploymentView:
+    async def target(self, name: str = "podinfo", **pod_spec: Any) -> PodsView:
         """A Deployment whose pods have these fields in their spec."""
         spec = deployment()["spec"]
         spec["selector"] = {"matchLabels": {"app": name}}
@@ -100,7 +92,7 @@ class ConfigWorld:
         await self.put(DEPLOYMENTS, name, spec=spec)
         return target_of(self.canary(name), self.caches)
 
-    def primary(self, name: str = "podinfo") -> DeploymentView:
+    def primary(self, name: str = "podinfo") -> PodsView:
         found = self.caches.deployments.get(self.namespace, f"{name}-primary")
         assert found is not None
         return found

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from serinus.workload.labels import LabelRules, PodSelector
 from serinus.workload.primary import (
     in_primary,
-    primary_deployment,
     primary_template,
+    primary_workload,
     promotion,
     runs_target,
 )
@@ -24,7 +24,7 @@ RULES = LabelRules(copied_prefixes=("app.kubernetes.io",))
 
 
 def made(target: Json | None = None, promotion_id: str = "id-1") -> Json:
-    return primary_deployment(canary(), target or deployment(), PODS, RULES, promotion_id)
+    return primary_workload(canary(), target or deployment(), PODS, RULES, promotion_id)
 
 
 def promoted(target: Json, primary: Json, promotion_id: str = "id-2", **options: Any) -> Json:

@@ -11,7 +11,7 @@ from routing.api_server import ApiServer
 from serinus.api.canary import Canary
 from serinus.cluster.cache import Cache
 from serinus.cluster.client import Client
-from serinus.cluster.kinds import DEPLOYMENTS, HPAS, SERVICES
+from serinus.cluster.kinds import DAEMONSETS, DEPLOYMENTS, HPAS, SCALEDOBJECTS, SERVICES
 from serinus.cluster.written import Written
 from serinus.rollout.revision import origin_of
 from serinus.workload.caches import WorkloadCaches
@@ -26,7 +26,6 @@ from serinus.workload.reconcile import (
     scale_target_to_zero,
     scale_target_up,
 )
-from serinus.workload.views import decode_deployment, decode_hpa, decode_service
 from workload.guide import HPA, canary, deployment
 
 Effect = Callable[[Client, WorkloadCaches, Canary], Awaitable[list[Written]]]
@@ -38,26 +37,25 @@ class World:
     def __init__(self, server: ApiServer) -> None:
         self.server = server
         self.canary = canary()
-        self.caches = WorkloadCaches(
-            Cache(server.client, DEPLOYMENTS, decode_deployment),
-            Cache(server.client, SERVICES, decode_service),
-            Cache(server.client, HPAS, decode_hpa),
-        )
+        self.caches = WorkloadCaches.of(server.client, None, keda=True)
 
     def _cache(self, resource: object) -> Cache[Any]:
+        assert self.caches.scaled_objects is not None
         caches: dict[object, Cache[Any]] = {
             DEPLOYMENTS: self.caches.deployments,
+            DAEMONSETS: self.caches.daemonsets,
             SERVICES: self.caches.services,
             HPAS: self.caches.hpas,
+            SCALEDOBJECTS: self.caches.scaled_objects,
         }
         return caches[resource]
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["World"]:
-        kept = [asyncio.create_task(self._cache(r).run()) for r in (DEPLOYMENTS, SERVICES, HPAS)]
+        kept = [asyncio.create_task(cache.run()) for cache in self.caches.all()]
         try:
-            for resource in (DEPLOYMENTS, SERVICES, HPAS):
-                await self._cache(resource).synced.wait()
+            for cache in self.caches.all():
+                await cache.synced.wait()
             yield self
         finally:
             for task in kept:

@@ -6,7 +6,7 @@ from serinus.api.canary import Canary
 from serinus.api.decode import Malformed
 from serinus.api.problem import Problem
 from serinus.cluster.cache import Cache, Change
-from serinus.workload.views import DeploymentView
+from serinus.workload.views import PodsView, ServiceView
 
 _Target = tuple[str, str]
 """Namespace and name."""
@@ -33,7 +33,9 @@ class Claims:
         if isinstance(canary, Canary):
             self._by_target[_target(canary)][canary.name] = canary
 
-    def problems(self, canary: Canary, primary: DeploymentView | None) -> tuple[Problem, ...]:
+    def problems(
+        self, canary: Canary, primary: PodsView | ServiceView | None
+    ) -> tuple[Problem, ...]:
         """Whether the target is another canary's: the one's that made ``primary``, else the
         older's. So who edits a canary cannot take over what another one is rolling out."""
         claimed = self._by_target.get(_target(canary), {})

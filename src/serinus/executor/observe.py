@@ -1,6 +1,5 @@
 """From the caches to the `World` that one tick decides on. Nothing here asks the API server."""
 
-from collections.abc import Mapping
 from datetime import datetime
 
 from serinus.alerts.alerts import Alerts
@@ -10,16 +9,21 @@ from serinus.api.support import unsupported
 from serinus.api.validation import problems as canary_problems
 from serinus.executor.claims import Claims
 from serinus.metrics.custom import CustomMetrics
-from serinus.rollout.world import Readiness, Workload, World
+from serinus.rollout.world import World
 from serinus.routing.providers import Routers
 from serinus.workload.caches import WorkloadCaches
+from serinus.workload.kinds import find_primary, find_target, is_service, pod_kind
 from serinus.workload.labels import LabelRules
 from serinus.workload.preflight import workload_problems
 from serinus.workload.primary import runs_target
-from serinus.workload.readiness import readiness
 from serinus.workload.reconcile import selector_of
+from serinus.workload.service_target import (
+    find_service_primary,
+    find_service_target,
+    observed,
+)
 from serinus.workload.tracking import renames, tracked
-from serinus.workload.views import DeploymentView
+from serinus.workload.views import PodsView, ServiceView
 
 
 class Observer:
@@ -48,8 +52,10 @@ class Observer:
 
     def world(self, canary: Canary, now: datetime, *, due: bool) -> World:
         """What the caches know of this canary's world at ``now``."""
-        target = self._caches.deployments.get(canary.namespace, canary.target_name)
-        primary = self._caches.deployments.get(canary.namespace, canary.primary_name)
+        if is_service(canary):
+            return self._service_world(canary, now, due=due)
+        caches = self._caches
+        target, primary = find_target(canary, caches), find_primary(canary, caches)
         problems = self._problems(canary, target, primary)
         in_primary = False
         if not problems and target is not None and primary is not None:
@@ -60,23 +66,56 @@ class Observer:
                 renames(canary, target, self._caches),
             )
         analysis = canary.spec.analysis
-        configs = {} if target is None else tracked(canary, target, self._caches)
+        if target is None and primary is None:
+            # Also where the kind is none that there is, which `problems` tells.
+            return World(now, due, None, None, False, problems, self._routers.splits(canary))
+        kind = pod_kind(canary)
+        configs = {} if target is None else tracked(canary, target, caches)
         return World(
             now=now,
             due=due,
-            target=_workload(
-                canary, target, now, analysis.canary_ready_threshold_or_default, configs
+            target=kind.observed(
+                canary,
+                caches,
+                canary.target_name,
+                now,
+                analysis.canary_ready_threshold_or_default,
+                configs,
             ),
-            primary=_workload(
-                canary, primary, now, analysis.primary_ready_threshold_or_default, {}
+            primary=kind.observed(
+                canary,
+                caches,
+                canary.primary_name,
+                now,
+                analysis.primary_ready_threshold_or_default,
+                {},
             ),
             in_primary=in_primary,
             problems=problems,
             splits=self._routers.splits(canary),
         )
 
+    def _service_world(self, canary: Canary, now: datetime, *, due: bool) -> World:
+        """As `world`, of a target of kind Service."""
+        target = find_service_target(canary, self._caches)
+        primary = find_service_primary(canary, self._caches)
+        return World(
+            now=now,
+            due=due,
+            target=observed(target),
+            primary=observed(primary),
+            in_primary=(
+                target is not None and primary is not None and target.revision == primary.revision
+            ),
+            problems=self._problems(canary, target, primary),
+            splits=self._routers.splits(canary),
+        )
+
     def _problems(
-        self, canary: Canary, target: DeploymentView | None, primary: DeploymentView | None
+        self,
+        canary: Canary,
+        target: PodsView | ServiceView | None,
+        primary: PodsView | ServiceView | None,
     ) -> tuple[Problem, ...]:
         """The first kind of problem there is: a later kind may only follow from an earlier."""
         found = self._spec_problems(canary) or self._claims.problems(canary, primary)
@@ -98,26 +137,3 @@ class Observer:
             found = canary_problems(canary) or unsupported(canary, self._routers.provider(canary))
             known = self._judged[meta.uid] = (meta.generation, found)
         return known[1]
-
-
-def _workload(
-    canary: Canary,
-    deployment: DeploymentView | None,
-    now: datetime,
-    threshold: int,
-    configs: Mapping[str, str],
-) -> Workload | None:
-    if deployment is None:
-        return None
-    if deployment.metadata.deletion_timestamp is not None:
-        return None
-    state: Readiness = readiness(deployment, now, canary.spec.progress_deadline, threshold)
-    return Workload(
-        revision=deployment.revision,
-        generation=deployment.metadata.generation,
-        replicas=deployment.spec.replicas,
-        available=deployment.status.available_replicas,
-        readiness=state,
-        origin=deployment.origin,
-        configs=configs,
-    )

@@ -15,10 +15,7 @@ from serinus.cluster.credentials import Credentials
 from serinus.cluster.events import EventRecorder
 from serinus.cluster.kinds import (
     ALERTPROVIDERS,
-    DEPLOYMENTS,
-    HPAS,
     METRICTEMPLATES,
-    SERVICES,
 )
 from serinus.executor.claims import Claims
 from serinus.executor.execute import Executor, Hands
@@ -32,9 +29,8 @@ from serinus.routing.kuma.discovery import KumaCaches, KumaKinds
 from serinus.routing.kuma.router import KumaRouter
 from serinus.routing.providers import Routers
 from serinus.webhooks.events import EventHooks
-from serinus.workload.caches import ConfigCaches, WorkloadCaches
+from serinus.workload.caches import WorkloadCaches
 from serinus.workload.labels import LabelRules
-from serinus.workload.views import decode_deployment, decode_hpa, decode_service
 
 
 class Teller(Protocol):
@@ -63,15 +59,12 @@ def assemble(
     claims: Claims,
     kinds: KumaKinds,
     leads: Callable[[], bool],
+    *,
+    keda: bool = False,
 ) -> Parts:
-    """The parts of an operator for a cluster with these kinds of Kuma's."""
+    """The parts of an operator for a cluster with these kinds of Kuma's, and with KEDA or not."""
     namespace = settings.namespace or None
-    caches = WorkloadCaches(
-        Cache(client, DEPLOYMENTS, decode_deployment, namespace=namespace),
-        Cache(client, SERVICES, decode_service, namespace=namespace),
-        Cache(client, HPAS, decode_hpa, namespace=namespace),
-        ConfigCaches.of(client, namespace) if settings.config_tracking else None,
-    )
+    caches = WorkloadCaches.of(client, namespace, configs=settings.config_tracking, keda=keda)
     templates = Cache(client, METRICTEMPLATES, decode_metric_template, namespace=namespace)
     providers = Cache(client, ALERTPROVIDERS, decode_alert_provider, namespace=namespace)
     kuma = KumaCaches.of(client, kinds, namespace)

@@ -9,6 +9,7 @@ from serinus.cluster.kinds import HPAS
 from serinus.cluster.ownership import owner_reference
 from serinus.workload.caches import WorkloadCaches
 from serinus.workload.labels import PRIMARY_SUFFIX, without_toolkit
+from serinus.workload.scaledobject import target_scaled_object
 from serinus.workload.views import HPAView
 
 Json = dict[str, Any]
@@ -32,6 +33,15 @@ def target_hpa(canary: Canary, caches: WorkloadCaches) -> HPAView | None:
         ),
         None,
     )
+
+
+def fewest_replicas(canary: Canary, caches: WorkloadCaches) -> int | None:
+    """The replicas that the target's autoscaler starts from; None when there is none (yet)."""
+    scaled_object = target_scaled_object(canary, caches)
+    if scaled_object is not None:
+        return scaled_object.min_replicas
+    hpa = target_hpa(canary, caches)
+    return None if hpa is None else hpa.min_replicas
 
 
 def autoscaled(canary: Canary, caches: WorkloadCaches) -> bool:

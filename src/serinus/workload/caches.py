@@ -6,14 +6,33 @@ from typing import Any, Self
 
 from serinus.cluster.cache import Cache
 from serinus.cluster.client import Client
-from serinus.cluster.kinds import CONFIGMAPS, SECRETS
+from serinus.cluster.kinds import (
+    CONFIGMAPS,
+    DAEMONSETS,
+    DEPLOYMENTS,
+    HPAS,
+    SCALEDOBJECTS,
+    SECRETS,
+    SERVICES,
+)
 from serinus.workload.config_view import (
     WITHOUT_RELEASES,
     ConfigView,
     decode_configmap,
     decode_secret,
 )
-from serinus.workload.views import DeploymentView, HPAView, ServiceView
+from serinus.workload.views import (
+    DaemonSetView,
+    DeploymentView,
+    HPAView,
+    ScaledObjectView,
+    ServiceView,
+    decode_daemonset,
+    decode_deployment,
+    decode_hpa,
+    decode_scaled_object,
+    decode_service,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +64,36 @@ class ConfigCaches:
 @dataclass(frozen=True, slots=True)
 class WorkloadCaches:
     """All namespaces that the operator watches, one cache per kind. ``configs`` is None where
-    ConfigMaps and Secrets are not tracked."""
+    ConfigMaps and Secrets are not tracked,
+    ``scaled_objects`` where the cluster has no KEDA."""
 
     deployments: Cache[DeploymentView]
     services: Cache[ServiceView]
     hpas: Cache[HPAView]
+    daemonsets: Cache[DaemonSetView]
     configs: ConfigCaches | None = None
+    scaled_objects: Cache[ScaledObjectView] | None = None
+
+    @classmethod
+    def of(
+        cls, client: Client, namespace: str | None, *, configs: bool = False, keda: bool = False
+    ) -> Self:
+        """For one namespace, or all; ``configs`` and ``keda`` tell whether to have those."""
+        return cls(
+            Cache(client, DEPLOYMENTS, decode_deployment, namespace=namespace),
+            Cache(client, SERVICES, decode_service, namespace=namespace),
+            Cache(client, HPAS, decode_hpa, namespace=namespace),
+            Cache(client, DAEMONSETS, decode_daemonset, namespace=namespace),
+            ConfigCaches.of(client, namespace) if configs else None,
+            Cache(client, SCALEDOBJECTS, decode_scaled_object, namespace=namespace)
+            if keda
+            else None,
+        )
 
     def all(self) -> Iterator[Cache[Any]]:
         """Those that there are, to be run."""
-        yield from (self.deployments, self.services, self.hpas)
+        yield from (self.deployments, self.services, self.hpas, self.daemonsets)
+        if self.scaled_objects is not None:
+            yield self.scaled_objects
         if self.configs is not None:
             yield from (self.configs.config_maps, self.configs.secrets)

@@ -21,6 +21,7 @@ from serinus.workload.caches import ConfigCaches, WorkloadCaches
 from serinus.workload.config_view import decode_configmap, decode_secret
 from serinus.workload.configs import ConfigName, config_key, uses
 from serinus.workload.errors import WorkloadError
+from serinus.workload.kinds import find_primary, find_target
 from serinus.workload.labels import PRIMARY_SUFFIX, LabelRules
 from serinus.workload.tracking import missing, tracked
 
@@ -84,8 +85,7 @@ async def restore_copies(
 
     Only where the status vouches for what was in them: at rest, with nothing refused.
     """
-    target = caches.deployments.get(canary.namespace, canary.target_name)
-    primary = caches.deployments.get(canary.namespace, canary.primary_name)
+    target, primary = find_target(canary, caches), find_primary(canary, caches)
     known = canary.status.tracked_configs or {}
     if canary.status.phase not in _VOUCHED or target is None or primary is None:
         return []

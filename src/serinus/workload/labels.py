@@ -35,16 +35,18 @@ class LabelRules:
             if any(prefix == "*" or key.startswith(prefix) for prefix in self.copied_prefixes)
         }
 
-    def selector(self, deployment: str, match_labels: Mapping[str, str]) -> "PodSelector":
-        """The label of a Deployment's selector that tells its pods from its primary's.
+    def selector(
+        self, workload: str, match_labels: Mapping[str, str], kind: str = "Deployment"
+    ) -> "PodSelector":
+        """The label of a workload's selector that tells its pods from its primary's.
 
-        ``deployment`` is ``name.namespace``, for the message of `WorkloadError`.
+        ``workload`` is ``name.namespace``, for the message of `WorkloadError`.
         """
         for key in self.selector_keys:
             if key in match_labels:
                 return PodSelector(key, match_labels[key])
         raise WorkloadError(
-            f"deployment {deployment} spec.selector.matchLabels must contain one of "
+            f"{kind.lower()} {workload} spec.selector.matchLabels must contain one of "
             f"{', '.join(self.selector_keys)}; it has {', '.join(match_labels) or 'none'}"
         )
 

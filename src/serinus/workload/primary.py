@@ -11,25 +11,35 @@ from typing import Any
 from serinus.api.canary import Canary
 from serinus.cluster.kinds import DEPLOYMENTS
 from serinus.cluster.ownership import owner_reference
+from serinus.cluster.resource import Resource
 from serinus.workload.configs import ConfigName, references, rename
-from serinus.workload.labels import PRIMARY_SUFFIX, LabelRules, PodSelector, without_toolkit
+from serinus.workload.labels import (
+    DEFAULT_RULES,
+    PRIMARY_SUFFIX,
+    LabelRules,
+    PodSelector,
+    without_toolkit,
+)
 from serinus.workload.tracking import Renames
-from serinus.workload.views import LAST_APPLIED, PROMOTION_ID, DeploymentView
+from serinus.workload.views import LAST_APPLIED, PROMOTION_ID, PodsView
 
 Json = dict[str, Any]
 
 FOLLOWED = (
     "template",
     "strategy",
+    "updateStrategy",
     "minReadySeconds",
     "revisionHistoryLimit",
     "progressDeadlineSeconds",
 )
-"""The fields of a Deployment's spec that a promotion brings to the target's."""
+"""The fields of a Deployment's or DaemonSet's spec that a promotion brings to the target's."""
 
 CONTROLLER_REVISION = "deployment.kubernetes.io/revision"
 """Counts a Deployment's own ReplicaSets. Neither it nor kubectl's copy of the target's manifest
 is true of the primary."""
+
+UNCOPIED = (CONTROLLER_REVISION, LAST_APPLIED)
 
 
 def primary_template(
@@ -57,32 +67,34 @@ def primary_template(
     return made
 
 
-def primary_deployment(
+def primary_workload(
     canary: Canary,
     target: Json,
     selector: PodSelector,
     rules: LabelRules,
     promotion_id: str,
     copied: Collection[ConfigName] = (),
+    resource: Resource = DEPLOYMENTS,
 ) -> Json:
-    """The Deployment to create as the primary of ``target``, a whole Deployment.
+    """What to create as the primary of ``target``, a whole object of that kind.
 
     ``promotion_id`` names the revision that the primary starts with (`origin_of`). The primary
     never starts at zero replicas, also when it is made anew beside a target that is at rest.
     """
     metadata, spec = target.get("metadata") or {}, target.get("spec") or {}
     made: Json = {field: deepcopy(spec[field]) for field in FOLLOWED if field in spec}
-    made["replicas"] = max(1, _replicas(spec))
+    if resource is DEPLOYMENTS:
+        made["replicas"] = max(1, _replicas(spec))
     made["selector"] = {"matchLabels": selector.primary}
     made["template"] = _identified(
         primary_template(spec.get("template") or {}, selector, copied), promotion_id
     )
     annotations = without_toolkit(metadata.get("annotations") or {})
-    for key in (CONTROLLER_REVISION, LAST_APPLIED):
+    for key in UNCOPIED:
         annotations.pop(key, None)
     return {
-        "apiVersion": DEPLOYMENTS.api_version,
-        "kind": DEPLOYMENTS.kind,
+        "apiVersion": resource.api_version,
+        "kind": resource.kind,
         "metadata": {
             "name": canary.primary_name,
             "namespace": canary.namespace,
@@ -102,6 +114,7 @@ def promotion(
     copied: Collection[ConfigName] = (),
     *,
     autoscaled: bool,
+    rules: LabelRules = DEFAULT_RULES,
 ) -> list[Json]:
     """The JSON patch that brings the primary to the target; empty when it is there.
 
@@ -118,11 +131,34 @@ def promotion(
     replicas = _replicas(wanted)
     if not autoscaled and replicas > 0:
         operations += _brought("/spec/replicas", replicas, _replicas(found))
-    return operations
+    return [*operations, *_metadata(target, primary, selector, rules)]
+
+
+def _metadata(
+    target: Json, primary: Json, selector: PodSelector, rules: LabelRules
+) -> Iterator[Json]:
+    """Labels and annotations of the copied prefixes; others, and those that the target has lost,
+    may be somebody else's by now."""
+    for field in ("labels", "annotations"):
+        wanted = rules.copied((target.get("metadata") or {}).get(field) or {})
+        if field == "labels":
+            wanted.pop(selector.key, None)
+        found = (primary.get("metadata") or {}).get(field)
+        changed = {
+            key: text
+            for key, text in wanted.items()
+            if key not in UNCOPIED and (found or {}).get(key) != text
+        }
+        if changed and found is None:
+            yield {"op": "add", "path": f"/metadata/{field}", "value": changed}
+            continue
+        for key, text in changed.items():
+            escaped = key.replace("~", "~0").replace("/", "~1")
+            yield {"op": "add", "path": f"/metadata/{field}/{escaped}", "value": text}
 
 
 def runs_target(
-    target: DeploymentView, primary: DeploymentView, selector: PodSelector, renames: Renames
+    target: PodsView, primary: PodsView, selector: PodSelector, renames: Renames
 ) -> bool:
     """Whether the primary runs the target's pod template, modulo what a primary gets renamed."""
     key = (target.revision, selector, renames)

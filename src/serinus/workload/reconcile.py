@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 
-from serinus.api.canary import Canary
+from serinus.api.canary import Canary, Phase
 from serinus.cluster.client import Client, PatchKind
-from serinus.cluster.kinds import DEPLOYMENTS, HPAS, SERVICES
+from serinus.cluster.kinds import HPAS, SCALEDOBJECTS, SERVICES
 from serinus.cluster.written import Written, written
 from serinus.rollout.revision import origin_of
 from serinus.workload.autoscaler import autoscaled, primary_hpa, primary_hpa_spec, target_hpa
@@ -28,32 +28,59 @@ from serinus.workload.copies import (
     restore_copies,
 )
 from serinus.workload.errors import WorkloadError
+from serinus.workload.kinds import PodKind, find_primary, find_target, is_service, pod_kind
 from serinus.workload.labels import DEFAULT_RULES, PRIMARY_SUFFIX, LabelRules, PodSelector
-from serinus.workload.primary import primary_deployment, promotion
-from serinus.workload.scaling import awake_replicas
-from serinus.workload.services import Role, apex_return, desired_service, service_patch
-from serinus.workload.views import DeploymentView, decode_deployment
+from serinus.workload.primary import primary_workload, promotion
+from serinus.workload.scaledobject import (
+    pause_patch,
+    primary_scaled_object,
+    primary_scaled_object_spec,
+    target_scaled_object,
+)
+from serinus.workload.service_target import (
+    promote_service,
+    reconcile_canary_copy,
+    reconcile_primary_copy,
+)
+from serinus.workload.services import (
+    Role,
+    apex_return,
+    applied_selector,
+    desired_service,
+    service_patch,
+)
+from serinus.workload.views import PodsView, ScaledObjectView
+
+Json = dict[str, Any]
 
 
-def target_of(canary: Canary, caches: WorkloadCaches) -> DeploymentView:
+def target_of(canary: Canary, caches: WorkloadCaches) -> PodsView:
     """The target, which has to exist."""
-    target = caches.deployments.get(canary.namespace, canary.target_name)
+    target = find_target(canary, caches)
     if target is None:
-        raise WorkloadError(f"deployment {canary.target_name}.{canary.namespace} does not exist")
+        raise WorkloadError(f"{_target_name(canary)} does not exist")
     return target
 
 
-def selector_of(canary: Canary, target: DeploymentView, rules: LabelRules) -> PodSelector:
+def selector_of(canary: Canary, target: PodsView, rules: LabelRules) -> PodSelector:
     """The label by which the target's pods are told from the primary's."""
     return rules.selector(
-        f"{canary.target_name}.{canary.namespace}", target.spec.selector.match_labels
+        f"{canary.target_name}.{canary.namespace}",
+        target.spec.selector.match_labels,
+        canary.spec.target_ref.kind,
     )
+
+
+def _target_name(canary: Canary) -> str:
+    return f"{canary.spec.target_ref.kind.lower()} {canary.target_name}.{canary.namespace}"
 
 
 async def reconcile_services(
     client: Client, caches: WorkloadCaches, canary: Canary, rules: LabelRules = DEFAULT_RULES
 ) -> list[Written]:
     """Have the ``-primary`` and ``-canary`` Services."""
+    if is_service(canary):
+        return await reconcile_canary_copy(client, caches, canary)
     return [
         *await _reconcile_service(client, caches, canary, Role.PRIMARY, rules),
         *await _reconcile_service(client, caches, canary, Role.CANARY, rules),
@@ -66,15 +93,17 @@ async def reconcile_apex(
     """Have the apex Service, selecting the primary's pods.
 
     When to do so is the rollout's business: before the primary is ready, an apex that was there
-    already has to go on leading to the target.
+    already has to go on leading to the target. A target of kind Service is its own apex.
     """
+    if is_service(canary):
+        return []
     return await _reconcile_service(client, caches, canary, Role.APEX, rules)
 
 
 async def _reconcile_service(
     client: Client, caches: WorkloadCaches, canary: Canary, role: Role, rules: LabelRules
 ) -> list[Written]:
-    target = caches.deployments.get(canary.namespace, canary.target_name)
+    target = find_target(canary, caches)
     if target is None:
         # A rollback must not wait for a target that is gone; its Services stay as they are.
         return []
@@ -96,28 +125,32 @@ async def reconcile_primary(
 ) -> list[Written]:
     """Have the primary; one that exists is left as it is until the next promotion, but for
     copies of ConfigMaps and Secrets that it has lost."""
-    if caches.deployments.get(canary.namespace, canary.primary_name) is not None:
+    if is_service(canary):
+        return await reconcile_primary_copy(client, caches, canary)
+    kind = pod_kind(canary)
+    if find_primary(canary, caches) is not None:
         return await restore_copies(client, caches, canary, rules)
     # The whole target is fetched only here and on promotion: the cache knows a few of its fields.
-    raw = await client.get(DEPLOYMENTS, canary.namespace, canary.target_name)
-    target = decode_deployment(raw)
+    raw = await client.get(kind.resource, canary.namespace, canary.target_name)
+    target = kind.decode(raw)
     selector = selector_of(canary, target, rules)
     sources = await _sources(client, caches, canary, target)
     copied = await reconcile_copies(client, canary, sources, rules)
-    body = primary_deployment(
+    body = primary_workload(
         canary,
-        _whole(raw),
+        _whole(raw, kind),
         selector,
         rules,
         origin_of(target.revision, checksums(sources)),
         names(sources),
+        kind.resource,
     )
-    made = written(DEPLOYMENTS, await client.create(DEPLOYMENTS, canary.namespace, body))
+    made = written(kind.resource, await client.create(kind.resource, canary.namespace, body))
     return [*copied, made]
 
 
 async def _sources(
-    client: Client, caches: WorkloadCaches, canary: Canary, target: DeploymentView
+    client: Client, caches: WorkloadCaches, canary: Canary, target: PodsView
 ) -> tuple[Source, ...]:
     """What of the target's ConfigMaps and Secrets the primary gets copies of."""
     if caches.configs is None:
@@ -140,11 +173,14 @@ async def promote(
     nothing. Copies that the primary has done without since its last promotion go; those that it
     used until now stay, because pods that are about to end still need them.
     """
-    raw = await client.get(DEPLOYMENTS, canary.namespace, canary.target_name)
-    target = decode_deployment(raw)
+    if is_service(canary):
+        return await promote_service(client, caches, canary, revision)
+    kind = pod_kind(canary)
+    raw = await client.get(kind.resource, canary.namespace, canary.target_name)
+    target = kind.decode(raw)
     if target.revision != revision:
         raise WorkloadError(
-            f"deployment {canary.target_name}.{canary.namespace} has changed since its analysis: "
+            f"{_target_name(canary)} has changed since its analysis: "
             f"it is at {target.revision}, and {revision} was to be promoted"
         )
     sources = await _sources(client, caches, canary, target)
@@ -154,28 +190,29 @@ async def promote(
             key for key in {*checked, *configs} if checked.get(key) != configs.get(key)
         )
         raise WorkloadError(
-            f"deployment {canary.target_name}.{canary.namespace} has changed since its analysis: "
+            f"{_target_name(canary)} has changed since its analysis: "
             f"what it uses of {', '.join(changed)} is not what was to be promoted"
         )
-    primary = _whole(await client.get(DEPLOYMENTS, canary.namespace, canary.primary_name))
+    primary = _whole(await client.get(kind.resource, canary.namespace, canary.primary_name), kind)
     patch = promotion(
-        _whole(raw),
+        _whole(raw, kind),
         primary,
         selector_of(canary, target, rules),
         origin_of(revision, configs),
         names(sources),
         autoscaled=autoscaled(canary, caches),
+        rules=rules,
     )
     done = await reconcile_copies(client, canary, sources, rules)
     if not patch:
         return done
     answer = await client.patch(
-        DEPLOYMENTS, canary.namespace, canary.primary_name, patch, PatchKind.JSON
+        kind.resource, canary.namespace, canary.primary_name, patch, PatchKind.JSON
     )
-    done.append(written(DEPLOYMENTS, answer))
+    done.append(written(kind.resource, answer))
     if caches.configs is not None:
-        before = decode_deployment(msgspec.json.encode(primary)).config_names
-        kept = {*before, *decode_deployment(answer).config_names}
+        before = kind.decode(msgspec.json.encode(primary)).config_names
+        kept = {*before, *kind.decode(answer).config_names}
         done += await release_copies(client, caches.configs, canary, kept)
     return done
 
@@ -184,7 +221,18 @@ async def reconcile_autoscaler(
     client: Client, caches: WorkloadCaches, canary: Canary, follow: bool
 ) -> list[Written]:
     """Have the primary's autoscaler where the target has one; ``follow`` also brings its spec
-    to the target's."""
+    to the target's.
+
+    Between rollouts it follows too, so that an edit of the target's autoscaler does not have to
+    wait for a revision of its target; not while a revision waits or has failed, whose autoscaler
+    may suit that revision alone.
+    """
+    if is_service(canary):
+        return []
+    follow = follow or _settled(canary, caches)
+    scaled_object = target_scaled_object(canary, caches)
+    if scaled_object is not None:
+        return await _reconcile_scaled_object(client, caches, canary, scaled_object, follow)
     hpa = target_hpa(canary, caches)
     if hpa is None:
         return []
@@ -201,55 +249,129 @@ async def reconcile_autoscaler(
     return [written(HPAS, answer)]
 
 
+def _settled(canary: Canary, caches: WorkloadCaches) -> bool:
+    """Whether the primary is at rest with what the target holds."""
+    target = find_target(canary, caches)
+    return (
+        target is not None
+        and canary.status.phase in (Phase.INITIALIZED, Phase.SUCCEEDED)
+        and target.revision == canary.status.last_applied_spec
+    )
+
+
+def _parked(canary: Canary, caches: WorkloadCaches) -> bool:
+    """Whether the target has no part in anything, so that its autoscaler has to stay paused."""
+    target = find_target(canary, caches)
+    return (
+        target is not None
+        and canary.status.phase in (Phase.INITIALIZED, Phase.SUCCEEDED, Phase.FAILED)
+        and target.revision == canary.status.last_applied_spec
+    )
+
+
+async def _reconcile_scaled_object(
+    client: Client,
+    caches: WorkloadCaches,
+    canary: Canary,
+    target: ScaledObjectView,
+    follow: bool,
+) -> list[Written]:
+    """As `reconcile_autoscaler`; and pause the target's again, where a tool that applies
+    manifests has taken the pause away from a parked target."""
+    done: list[Written] = []
+    name = target.metadata.name + PRIMARY_SUFFIX
+    live = (
+        None if caches.scaled_objects is None else caches.scaled_objects.get(canary.namespace, name)
+    )
+    if live is None:
+        body = primary_scaled_object(canary, target)
+        answer = await client.create(SCALEDOBJECTS, canary.namespace, body)
+        done.append(written(SCALEDOBJECTS, answer))
+    elif follow:
+        spec = primary_scaled_object_spec(canary, target)
+        if msgspec.json.decode(live.spec) != spec:
+            patch = [{"op": "replace", "path": "/spec", "value": spec}]
+            answer = await client.patch(
+                SCALEDOBJECTS, canary.namespace, name, patch, PatchKind.JSON
+            )
+            done.append(written(SCALEDOBJECTS, answer))
+    if _parked(canary, caches):
+        done += await _pause(client, caches, canary, paused=True)
+    return done
+
+
+async def _pause(
+    client: Client, caches: WorkloadCaches, canary: Canary, *, paused: bool
+) -> list[Written]:
+    scaled_object = target_scaled_object(canary, caches)
+    patch = None if scaled_object is None else pause_patch(scaled_object, paused=paused)
+    if scaled_object is None or patch is None:
+        return []
+    name = scaled_object.metadata.name
+    answer = await client.patch(SCALEDOBJECTS, canary.namespace, name, patch)
+    return [written(SCALEDOBJECTS, answer)]
+
+
 async def scale_target_up(client: Client, caches: WorkloadCaches, canary: Canary) -> list[Written]:
     """Give the target its pods; one that has some keeps them."""
-    target = target_of(canary, caches)
-    replicas = awake_replicas(
-        target,
-        caches.deployments.get(canary.namespace, canary.primary_name),
-        target_hpa(canary, caches),
-        autoscaled=autoscaled(canary, caches),
-    )
-    return await _scale_target(client, canary, target, replicas)
+    if is_service(canary):
+        return []
+    target_of(canary, caches)
+    # An autoscaler that is still paused would take the pods away again.
+    done = await _pause(client, caches, canary, paused=False)
+    return [*done, *await _patch_target(client, canary, pod_kind(canary).waking(canary, caches))]
 
 
 async def scale_target_to_zero(
     client: Client, caches: WorkloadCaches, canary: Canary
 ) -> list[Written]:
     """Take the target's pods away; those of a target that is gone have gone with it."""
-    target = caches.deployments.get(canary.namespace, canary.target_name)
-    return [] if target is None else await _scale_target(client, canary, target, 0)
-
-
-async def _scale_target(
-    client: Client, canary: Canary, target: DeploymentView, replicas: int
-) -> list[Written]:
-    if target.spec.replicas == replicas:
+    if is_service(canary):
         return []
-    answer = await client.patch(
-        DEPLOYMENTS, canary.namespace, canary.target_name, {"spec": {"replicas": replicas}}
-    )
-    return [written(DEPLOYMENTS, answer)]
+    done = await _pause(client, caches, canary, paused=True)
+    return [*done, *await _patch_target(client, canary, pod_kind(canary).parking(canary, caches))]
 
 
-def _whole(raw: bytes) -> dict[str, Any]:
-    whole: dict[str, Any] = msgspec.json.decode(raw)
+async def _patch_target(client: Client, canary: Canary, patch: Json | None) -> list[Written]:
+    if patch is None:
+        return []
+    resource = pod_kind(canary).resource
+    return [
+        written(resource, await client.patch(resource, canary.namespace, canary.target_name, patch))
+    ]
+
+
+def _whole(raw: bytes, kind: PodKind) -> Json:
+    """A whole object, with its pod template as its owner means it."""
+    whole: Json = msgspec.json.decode(raw)
+    spec = whole.get("spec") or {}
+    if "template" in spec:
+        whole["spec"] = {**spec, "template": kind.own_template(spec["template"])}
     return whole
 
 
 async def give_back(
     client: Client, caches: WorkloadCaches, canary: Canary, rules: LabelRules = DEFAULT_RULES
 ) -> list[Written]:
-    """Have the apex select the target's pods, and outlive the Canary.
+    """Have the apex lead where it would without the Canary, and outlive it.
+
+    An apex that was there before the Canary gets the selector back that kubectl last applied, as
+    far as that is known; any other selects the target's pods. A target of kind Service is its own
+    apex, which nobody has changed.
 
     An apex that the Canary made is given to nobody: else it would go with the Canary, and with it
     the way to the target.
     """
     apex = caches.services.get(canary.namespace, canary.apex_name)
-    if apex is None:
+    if apex is None or is_service(canary):
         return []
-    target = target_of(canary, caches)
-    patch = apex_return(canary, apex, selector_of(canary, target, rules))
+    selector = None
+    if not apex.metadata.owned_by(canary.metadata.uid):
+        whole = await client.get(SERVICES, canary.namespace, canary.apex_name)
+        selector = applied_selector(msgspec.json.decode(whole))
+    if selector is None:
+        selector = selector_of(canary, target_of(canary, caches), rules).target
+    patch = apex_return(canary, apex, selector)
     if patch is None:
         return []
     answer = await client.patch(SERVICES, canary.namespace, canary.apex_name, patch)

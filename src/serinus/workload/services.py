@@ -15,7 +15,7 @@ from serinus.api.service import CustomMetadata
 from serinus.cluster.kinds import SERVICES
 from serinus.cluster.ownership import UNMANAGED_BY_FLUX, owner_reference
 from serinus.workload.labels import PodSelector
-from serinus.workload.views import DeploymentView, ServicePort, ServiceView
+from serinus.workload.views import LAST_APPLIED, PodsView, ServicePort, ServiceView
 
 Json = dict[str, Any]
 
@@ -52,7 +52,7 @@ class Role(enum.Enum):
         return pods.target if self is Role.CANARY else pods.primary
 
 
-def desired_service(canary: Canary, role: Role, target: DeploymentView, pods: PodSelector) -> Json:
+def desired_service(canary: Canary, role: Role, target: PodsView, pods: PodSelector) -> Json:
     """The Service to create for that role."""
     service = canary.spec.service
     name = role.service_name(canary)
@@ -83,10 +83,10 @@ def desired_service(canary: Canary, role: Role, target: DeploymentView, pods: Po
 def service_patch(canary: Canary, live: ServiceView, desired: Json) -> Json | None:
     """The merge patch that brings ``live`` to ``desired``, or None when nothing is to be done.
 
-    Of a Service that the canary does not own, only selector and ports are touched: it was there
-    before, and its metadata are its maker's. Of one that it owns, labels and annotations that
-    nobody may have put there go away, but for those that `service.unmanagedMetadata` names and
-    those that Kuma writes.
+    Of a Service that the canary does not own, only selector, ports and a trafficDistribution that
+    the canary asks for are touched: it was there before, and its metadata are its maker's. Of one
+    that it owns, labels and annotations that nobody may have put there go away, but for those that
+    `service.unmanagedMetadata` names and those that Kuma writes.
     """
     spec: Json = {}
     selector = _mapping_patch(desired["spec"]["selector"], live.spec.selector)
@@ -96,7 +96,11 @@ def service_patch(canary: Canary, live: ServiceView, desired: Json) -> Json | No
     if _comparable(ports) != _comparable(live.spec.ports):
         spec["ports"] = _encoded(_with_node_ports(ports, live.spec.ports))
     metadata: Json = {}
-    if live.metadata.owned_by(canary.metadata.uid):
+    distribution = desired["spec"].get("trafficDistribution")
+    owned = live.metadata.owned_by(canary.metadata.uid)
+    if live.spec.traffic_distribution != distribution and (distribution or owned):
+        spec["trafficDistribution"] = distribution
+    if owned:
         unmanaged = canary.spec.service.unmanaged_metadata
         for field, found in (
             ("labels", live.metadata.labels),
@@ -111,11 +115,13 @@ def service_patch(canary: Canary, live: ServiceView, desired: Json) -> Json | No
     return patch or None
 
 
-def apex_return(canary: Canary, apex: ServiceView, pods: PodSelector) -> Json | None:
-    """The merge patch that leads an apex to the target's pods again and, where it is the Canary's,
+def apex_return(
+    canary: Canary, apex: ServiceView, selector_before: Mapping[str, str]
+) -> Json | None:
+    """The merge patch that leads an apex to where it led before and, where it is the Canary's,
     takes it from it; None when nothing is to be done."""
     patch: Json = {}
-    selector = _mapping_patch(pods.target, apex.spec.selector)
+    selector = _mapping_patch(selector_before, apex.spec.selector)
     if selector:
         patch["spec"] = {"selector": selector}
     if apex.metadata.owned_by(canary.metadata.uid):
@@ -126,6 +132,28 @@ def apex_return(canary: Canary, apex: ServiceView, pods: PodSelector) -> Json | 
         ]
         patch["metadata"] = {"ownerReferences": others}
     return patch or None
+
+
+def applied_selector(service: Json) -> dict[str, str] | None:
+    """The selector of the manifest that kubectl applied last to a Service, given whole; None
+    where kubectl has not kept one that can be read."""
+    annotations = (service.get("metadata") or {}).get("annotations") or {}
+    try:
+        manifest = _manifest.decode(annotations.get(LAST_APPLIED, "{}"))
+    except msgspec.DecodeError:
+        return None
+    return manifest.spec.selector or None
+
+
+class _AppliedSpec(msgspec.Struct, frozen=True):
+    selector: dict[str, str] | None = None
+
+
+class _Applied(msgspec.Struct, frozen=True):
+    spec: _AppliedSpec = _AppliedSpec()
+
+
+_manifest = msgspec.json.Decoder(_Applied)
 
 
 def selects_primary(service: ServiceView, pods: PodSelector) -> bool:
@@ -139,7 +167,7 @@ def _metadata(canary: Canary, role: Role) -> tuple[dict[str, str], dict[str, str
     return dict(asked.labels), {**asked.annotations, **UNMANAGED_BY_FLUX}
 
 
-def _ports(canary: Canary, role: Role, target: DeploymentView) -> tuple[ServicePort, ...]:
+def _ports(canary: Canary, role: Role, target: PodsView) -> tuple[ServicePort, ...]:
     service = canary.spec.service
     annotations = _metadata(canary, role)[1]
     main = ServicePort(
@@ -161,7 +189,7 @@ def annotated_protocol(annotations: Mapping[str, str], port: int) -> str | None:
 
 
 def _discovered(
-    main: ServicePort, target: DeploymentView, annotations: Mapping[str, str]
+    main: ServicePort, target: PodsView, annotations: Mapping[str, str]
 ) -> list[ServicePort]:
     """The other ports of the pods' containers."""
     found: dict[tuple[int, str], ServicePort] = {}

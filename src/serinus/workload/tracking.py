@@ -12,8 +12,9 @@ from serinus.api.problem import Problem
 from serinus.workload.caches import WorkloadCaches
 from serinus.workload.config_view import ConfigView
 from serinus.workload.configs import ConfigName, config_key
+from serinus.workload.kinds import find_target
 from serinus.workload.labels import PRIMARY_SUFFIX
-from serinus.workload.views import DeploymentView
+from serinus.workload.views import PodsView
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class Renames:
     required: frozenset[ConfigName] = frozenset()
 
 
-def tracked(canary: Canary, target: DeploymentView, caches: WorkloadCaches) -> Mapping[str, str]:
+def tracked(canary: Canary, target: PodsView, caches: WorkloadCaches) -> Mapping[str, str]:
     """The checksum of each tracked ConfigMap and Secret that the target uses, by
     ``configmap/NAME`` or ``secret/NAME``. One that is missing is not in it."""
     return {
@@ -35,7 +36,7 @@ def tracked(canary: Canary, target: DeploymentView, caches: WorkloadCaches) -> M
     }
 
 
-def renames(canary: Canary, target: DeploymentView, caches: WorkloadCaches) -> Renames:
+def renames(canary: Canary, target: PodsView, caches: WorkloadCaches) -> Renames:
     """How the references of a primary that runs this target have to be.
 
     A tracked object has to have a copy of the same content. A status that knows nothing of
@@ -60,7 +61,7 @@ def renames(canary: Canary, target: DeploymentView, caches: WorkloadCaches) -> R
 
 
 def config_problems(
-    canary: Canary, target: DeploymentView, caches: WorkloadCaches
+    canary: Canary, target: PodsView, caches: WorkloadCaches
 ) -> tuple[Problem, ...]:
     """The ConfigMaps and Secrets that the target's pods cannot start without and that are not
     there."""
@@ -76,7 +77,7 @@ def config_problems(
 def depends_on(canary: Canary, caches: WorkloadCaches, kind: str, name: str) -> bool:
     """Whether this ConfigMap or Secret of the canary's namespace is one that its target refers
     to, or the primary's copy of one."""
-    target = caches.deployments.get(canary.namespace, canary.target_name)
+    target = find_target(canary, caches)
     if target is None:
         return False
     used = target.config_names

@@ -4,6 +4,7 @@ A Deployment as a plain dict takes some 37 KiB; as one of these structs about 1.
 template's text. A field that is not declared here is never decoded.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -17,6 +18,9 @@ from serinus.workload.revision import revision
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 """kubectl's copy of the whole manifest: no tick reads it, and it would double a view's size."""
+
+PARKED = "flagger.app/scale-to-zero"
+"""Key of the node selector that keeps a DaemonSet from running anywhere: no node has that label."""
 
 PROMOTION_ID = "flagger-id"
 """Pod annotation of a primary with an id for each promotion, under the name Flagger gave it."""
@@ -50,16 +54,21 @@ class LabelSelector(Struct, frozen=True, rename="camel", gc=False):
     match_labels: dict[str, str] = field(default_factory=dict)
 
 
-class DeploymentSpec(Struct, frozen=True, rename="camel", gc=False):
-    """The part of a Deployment's spec that ticks read. ``template`` is the pod template's JSON."""
+class PodsSpec(Struct, frozen=True, rename="camel", gc=False):
+    """What the specs of all workloads with pods have. ``template`` is the pod template's JSON."""
 
     selector: LabelSelector = LabelSelector()
     template: msgspec.Raw = msgspec.Raw(b"{}")
-    replicas: int = 1
 
     def __post_init__(self) -> None:
         # A Raw is a view into the message that it came in, and would keep all of that alive.
         msgspec.structs.force_setattr(self, "template", self.template.copy())
+
+
+class DeploymentSpec(PodsSpec, frozen=True, rename="camel", gc=False):
+    """The part of a Deployment's spec that ticks read."""
+
+    replicas: int = 1
 
 
 class DeploymentStatus(Struct, frozen=True, rename="camel", gc=False):
@@ -84,12 +93,11 @@ class _Template(Struct, frozen=True):
 _templates = msgspec.json.Decoder(_Template)
 
 
-class DeploymentView(Struct, frozen=True, dict=True):
-    """A Deployment."""
+class PodsView(Struct, frozen=True, dict=True):
+    """A workload with pods: what its kind does not matter for."""
 
     metadata: ObjectMeta
-    spec: DeploymentSpec = DeploymentSpec()
-    status: DeploymentStatus = DeploymentStatus()
+    spec: PodsSpec = PodsSpec()
 
     @cached_property
     def revision(self) -> str:
@@ -122,9 +130,73 @@ class DeploymentView(Struct, frozen=True, dict=True):
         template: dict[str, Any] = msgspec.json.decode(self.spec.template)
         return template
 
+
+class DeploymentView(PodsView, frozen=True, dict=True):
+    """A Deployment."""
+
+    spec: DeploymentSpec = DeploymentSpec()
+    status: DeploymentStatus = DeploymentStatus()
+
     def condition(self, kind: str) -> Condition | None:
         """The status condition of that type."""
         return next((c for c in self.status.conditions if c.type == kind), None)
+
+
+class UpdateStrategy(Struct, frozen=True, gc=False):
+    """How a DaemonSet replaces its pods."""
+
+    type: str = "RollingUpdate"
+
+
+class DaemonSetSpec(PodsSpec, frozen=True, rename="camel", gc=False):
+    """The part of a DaemonSet's spec that ticks read. ``template`` is without the selector by
+    which Serinus parks it; ``parked`` tells whether that was there."""
+
+    update_strategy: UpdateStrategy = UpdateStrategy()
+    parked: bool = False
+
+    def __post_init__(self) -> None:
+        template = self.template.copy()
+        if b'"nodeSelector"' in bytes(template):
+            whole = msgspec.json.decode(template)
+            parked = is_parked(whole)
+            template = msgspec.Raw(msgspec.json.encode(unparked(whole)))
+            msgspec.structs.force_setattr(self, "parked", parked)
+        msgspec.structs.force_setattr(self, "template", template)
+
+
+class DaemonSetStatus(Struct, frozen=True, rename="camel", gc=False):
+    """A DaemonSet's status."""
+
+    observed_generation: int = 0
+    desired_number_scheduled: int = 0
+    updated_number_scheduled: int = 0
+    number_available: int = 0
+
+
+class DaemonSetView(PodsView, frozen=True, dict=True):
+    """A DaemonSet."""
+
+    spec: DaemonSetSpec = DaemonSetSpec()
+    status: DaemonSetStatus = DaemonSetStatus()
+
+
+def is_parked(template: Mapping[str, Any]) -> bool:
+    """Whether a DaemonSet's pod template may run on no node."""
+    return PARKED in ((template.get("spec") or {}).get("nodeSelector") or {})
+
+
+def unparked(template: dict[str, Any]) -> dict[str, Any]:
+    """A DaemonSet's pod template as its owner means it. A node selector that selects nothing is
+    the same as none: which of the two the API server gives depends on who wrote last."""
+    spec = template.get("spec") or {}
+    if "nodeSelector" not in spec:
+        return template
+    others = {key: text for key, text in (spec["nodeSelector"] or {}).items() if key != PARKED}
+    made = {key: value for key, value in spec.items() if key != "nodeSelector"}
+    if others:
+        made["nodeSelector"] = others
+    return {**template, "spec": made}
 
 
 class ServicePort(Struct, frozen=True, rename="camel", omit_defaults=True, gc=False):
@@ -145,13 +217,40 @@ class ServiceSpec(Struct, frozen=True, rename={"cluster_ip": "clusterIP"}, gc=Fa
     ports: tuple[ServicePort, ...] = ()
     cluster_ip: str = ""
     type: str = "ClusterIP"
+    traffic_distribution: str | None = field(default=None, name="trafficDistribution")
 
 
-class ServiceView(Struct, frozen=True, gc=False):
-    """A Service."""
+class ServiceView(Struct, frozen=True, dict=True):
+    """A Service. ``text`` is its whole spec's JSON."""
 
     metadata: ObjectMeta
     spec: ServiceSpec = ServiceSpec()
+    text: msgspec.Raw = msgspec.Raw(b"{}")
+
+    @cached_property
+    def revision(self) -> str:
+        """The hash of what its owner says in its spec, computed when first read."""
+        return revision(msgspec.json.encode(self.own_spec()))
+
+    def own_spec(self) -> dict[str, Any]:
+        """The spec without what the API server fills in, decoded anew."""
+        return own_service_spec(msgspec.json.decode(self.text))
+
+
+_FILLED_IN = ("clusterIP", "clusterIPs", "ipFamilies", "healthCheckNodePort")
+
+
+def own_service_spec(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """What the owner of a Service says in its spec. That it is headless is the owner's word."""
+    made = {key: value for key, value in spec.items() if key not in _FILLED_IN}
+    if spec.get("clusterIP") == "None":
+        made["clusterIP"] = "None"
+    if "ports" in spec:
+        made["ports"] = [
+            {key: value for key, value in port.items() if key != "nodePort"}
+            for port in spec["ports"] or ()
+        ]
+    return made
 
 
 class ScaleTargetRef(Struct, frozen=True, rename="camel", gc=False):
@@ -174,19 +273,36 @@ class HPAView(Struct, frozen=True, gc=False):
     min_replicas: int = 1
 
 
+class ScaledObjectView(Struct, frozen=True, gc=False):
+    """A ScaledObject of KEDA's. ``spec`` is its whole spec's JSON.
+
+    ``min_replicas`` is 0 when the object does not say (KEDA's default).
+    """
+
+    metadata: ObjectMeta
+    spec: msgspec.Raw
+    min_replicas: int = 0
+
+
+class _ScaledObjectSpec(Struct, rename="camel"):
+    min_replica_count: int | None = None
+
+
 class _HPASpec(Struct, rename="camel"):
     scale_target_ref: ScaleTargetRef
     min_replicas: int | None = None
 
 
-class _HPAObject(Struct):
+class _Whole(Struct):
     metadata: ObjectMeta
-    spec: msgspec.Raw
+    spec: msgspec.Raw = msgspec.Raw(b"{}")
 
 
 _deployments = msgspec.json.Decoder(DeploymentView)
-_services = msgspec.json.Decoder(ServiceView)
-_hpas = msgspec.json.Decoder(_HPAObject)
+_daemonsets = msgspec.json.Decoder(DaemonSetView)
+_service_specs = msgspec.json.Decoder(ServiceSpec)
+_scaled_object_specs = msgspec.json.Decoder(_ScaledObjectSpec)
+_wholes = msgspec.json.Decoder(_Whole)
 _hpa_specs = msgspec.json.Decoder(_HPASpec)
 
 
@@ -195,14 +311,27 @@ def decode_deployment(raw: bytes) -> DeploymentView:
     return _deployments.decode(raw)
 
 
+def decode_daemonset(raw: bytes) -> DaemonSetView:
+    """The view of one apps/v1 DaemonSet. Raises msgspec.ValidationError on another shape."""
+    return _daemonsets.decode(raw)
+
+
 def decode_service(raw: bytes) -> ServiceView:
     """The view of one v1 Service. Raises msgspec.ValidationError on another shape."""
-    return _services.decode(raw)
+    whole = _wholes.decode(raw)
+    return ServiceView(whole.metadata, _service_specs.decode(whole.spec), whole.spec.copy())
+
+
+def decode_scaled_object(raw: bytes) -> ScaledObjectView:
+    """The view of one keda.sh/v1alpha1 ScaledObject."""
+    whole = _wholes.decode(raw)
+    known = _scaled_object_specs.decode(whole.spec)
+    return ScaledObjectView(whole.metadata, whole.spec.copy(), known.min_replica_count or 0)
 
 
 def decode_hpa(raw: bytes) -> HPAView:
     """The view of one autoscaling/v2 HorizontalPodAutoscaler."""
-    whole = _hpas.decode(raw)
+    whole = _wholes.decode(raw)
     known = _hpa_specs.decode(whole.spec)
     return HPAView(
         metadata=whole.metadata,
