@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Coroutine, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
@@ -30,11 +31,12 @@ from serinus.operator.server import Server
 from serinus.operator.settings import Settings, SettingsError, parse
 from serinus.operator.telemetry import Telemetry
 from serinus.routing.kuma.discovery import KumaKinds, discover
+from serinus.workload.scaledobject import serves_scaled_objects
 
 log = structlog.get_logger(__name__)
 
 REDISCOVER = 60.0
-"""Seconds between two looks at which of Kuma's kinds the cluster has: four small requests."""
+"""Seconds between two looks at which kinds the cluster has: a few small requests."""
 
 FAREWELL = 2.0
 """Seconds that events, alerts and calls of event webhooks get each to leave at the end."""
@@ -128,10 +130,18 @@ async def _operate(settings: Settings, client: Client, elected: Leadership) -> N
             await server.stop()
 
 
+@dataclass(frozen=True, slots=True)
+class _Kinds:
+    """What a cluster has of the kinds that not every cluster has."""
+
+    kuma: KumaKinds
+    keda: bool
+
+
 async def _until_kinds_change(
-    settings: Settings, client: Client, kinds: KumaKinds, work: Coroutine[Any, Any, None]
-) -> KumaKinds:
-    """Do the work with these kinds until Kuma is installed, upgraded or removed."""
+    settings: Settings, client: Client, kinds: _Kinds, work: Coroutine[Any, Any, None]
+) -> _Kinds:
+    """Do the work with these kinds until Kuma or KEDA is installed, upgraded or removed."""
     working = asyncio.create_task(work)
     try:
         while True:
@@ -140,18 +150,25 @@ async def _until_kinds_change(
                 await working
             found = await _discover(settings, client)
             if found != kinds:
-                log.info("Kuma's kinds have changed", crds=sorted(found.crds))
+                log.info(
+                    "the cluster's kinds have changed",
+                    crds=sorted(found.kuma.crds),
+                    keda=found.keda,
+                )
                 return found
     finally:
         working.cancel()
         await asyncio.gather(working, return_exceptions=True)
 
 
-async def _discover(settings: Settings, client: Client) -> KumaKinds:
-    """Kuma's kinds, as soon as the API server tells them."""
+async def _discover(settings: Settings, client: Client) -> _Kinds:
+    """The cluster's kinds, as soon as the API server tells them."""
     while True:
         try:
-            return await discover(client, namespaced=bool(settings.namespace))
+            return _Kinds(
+                await discover(client, namespaced=bool(settings.namespace)),
+                await serves_scaled_objects(client),
+            )
         except (ApiError, Unreachable, msgspec.DecodeError) as error:
             log.warning("cannot read Kuma's CRDs yet", error=str(error))
             await asyncio.sleep(RETRY)
@@ -163,14 +180,14 @@ async def _work(
     session: aiohttp.ClientSession,
     needed: list[Cache[Any]],
     claims: Claims,
-    kinds: KumaKinds,
+    kinds: _Kinds,
     telemetry: Telemetry,
     elected: Leadership,
 ) -> None:
     """Be the operator of a cluster with these kinds; ``needed`` begins with the canaries, and
     gets what else has to be known before there is anything to do."""
     canaries: Canaries = needed[0]
-    parts = assemble(settings, client, session, claims, kinds, elected.leads)
+    parts = assemble(settings, client, session, claims, kinds.kuma, elected.leads, keda=kinds.keda)
     needed[1:] = parts.watched
     controller = Controller(
         canaries,

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from serinus.api.canary import Canary
+from serinus.cluster.kinds import HPAS
 from serinus.operator.schedule import Key
 
 Named = tuple[str, str, str]
@@ -55,8 +56,9 @@ def _objects(canary: Canary) -> Iterable[Named]:
         yield ("MeshService", namespace, service)
     reference = canary.spec.autoscaler_ref
     scaler = reference.name if reference is not None else canary.target_name
+    scaler_kind = reference.kind if reference is not None else HPAS.kind
     for name in (scaler, f"{scaler}-primary"):
-        yield ("HorizontalPodAutoscaler", namespace, name)
+        yield (scaler_kind, namespace, name)
     for metric in canary.spec.analysis.metrics:
         if metric.template_ref is not None:
             ref = metric.template_ref

@@ -6,6 +6,8 @@ from typing import Any
 import msgspec
 
 from serinus.api.canary import Canary
+from serinus.cluster.client import Client
+from serinus.cluster.errors import NotFound
 from serinus.cluster.kinds import SCALEDOBJECTS
 from serinus.cluster.ownership import owner_reference
 from serinus.workload.caches import WorkloadCaches
@@ -16,6 +18,16 @@ Json = dict[str, Any]
 
 PAUSED = "autoscaling.keda.sh/paused-replicas"
 """Annotation that has KEDA keep that many replicas, whatever its triggers say."""
+
+
+async def serves_scaled_objects(client: Client) -> bool:
+    """Whether the cluster has KEDA's ScaledObjects, as everybody may ask. Raises `ApiError` and
+    `Unreachable`."""
+    try:
+        raw = await client.request("GET", f"/apis/{SCALEDOBJECTS.api_version}")
+    except NotFound:
+        return False
+    return any(one.name == SCALEDOBJECTS.plural for one in _resources.decode(raw).resources)
 
 
 def asks_for_scaled_object(canary: Canary) -> bool:
@@ -30,6 +42,17 @@ def target_scaled_object(canary: Canary, caches: WorkloadCaches) -> ScaledObject
     if reference is None or reference.kind != SCALEDOBJECTS.kind or caches.scaled_objects is None:
         return None
     return caches.scaled_objects.get(canary.namespace, reference.name)
+
+
+class _Named(msgspec.Struct):
+    name: str
+
+
+class _Resources(msgspec.Struct):
+    resources: list[_Named] = []
+
+
+_resources = msgspec.json.Decoder(_Resources)
 
 
 def pause_patch(scaled_object: ScaledObjectView, *, paused: bool) -> Json | None:
