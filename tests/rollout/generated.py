@@ -234,6 +234,12 @@ class Fate:
         spec = msgspec.structs.replace(self.cluster.spec.spec, **fields)
         self.cluster.spec = msgspec.structs.replace(self.cluster.spec, spec=spec)
 
+    def change_provider(self) -> None:
+        """From a mesh to plain Kubernetes or back; what only a mesh can do stays with it."""
+        analysis = self.cluster.spec.spec.analysis
+        if not (analysis.match or analysis.mirror or analysis.session_affinity):
+            self.cluster.splits = not self.cluster.splits
+
     def delete(self) -> None:
         if self.rng.random() < 0.3 and not self.cluster.gone:
             self.cluster.delete()
@@ -267,6 +273,7 @@ HAPPENINGS: tuple[Callable[[Fate], None], ...] = (
     Fate.request,
     Fate.request,
     Fate.respecify,
+    Fate.change_provider,
     Fate.delete,
 )
 

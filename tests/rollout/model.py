@@ -171,6 +171,8 @@ class Cluster:
             self.primary.revision = f"{revision}-primary"
         for known in (self.passed, self.failed, self.ever_failed):
             known.update([(revision, configs) for name, configs in known if name == old])
+        if self.vetted is not None and self.vetted[0] == old:
+            self.vetted = (revision, self.vetted[1])
         self.stubborn.update(
             name.replace(old, revision) for name in set(self.stubborn) if name.startswith(old)
         )
@@ -385,6 +387,10 @@ class Cluster:
 
     def _may_reach_canary(self, traffic: Traffic) -> None:
         analysis = self.spec.spec.analysis
+        analyzing = condition(self.status, "Analyzing")
+        stands_in = analyzing is not None and analyzing.reason == "StandingIn"
+        if self.status.phase is Phase.FAILED and not stands_in:
+            raise BrokenInvariantError("a failed canary got traffic")
         if self.target.available == 0:
             raise BrokenInvariantError("traffic was given to a canary without pods")
         if not self.splits:
@@ -396,11 +402,8 @@ class Cluster:
         primary_serves = self.primary is not None and self.primary.available > 0
         if self.status.phase is Phase.PROMOTING and self.tried != self.held and primary_serves:
             raise BrokenInvariantError("a revision that nobody has judged got traffic")
-        analyzing = condition(self.status, "Analyzing")
-        if analyzing is not None and analyzing.reason == "StandingIn":
+        if stands_in:
             return
-        if self.status.phase is Phase.FAILED:
-            raise BrokenInvariantError("a failed canary got traffic")
         match strategy_of(self.spec):
             case Strategy.AB_TESTING if traffic.weights.canary or not traffic.matched:
                 raise BrokenInvariantError("an A/B test gave unmatched requests to the canary")
