@@ -3,7 +3,19 @@
 import typer
 
 import serinus
-from serinus.cli import crds, demo, forward, lab, programs, reference
+from serinus.cli import (
+    crds,
+    demo,
+    explain,
+    forward,
+    get,
+    history,
+    lab,
+    programs,
+    reference,
+    status,
+    verbs,
+)
 
 app = typer.Typer(
     help="Progressive delivery for the Kuma service mesh.\n\n"
@@ -20,6 +32,12 @@ app.add_typer(lab.app, name="lab")
 app.command("crds")(crds.crds)
 app.command("reference")(reference.reference)
 app.command("demo")(demo.demo)
+app.command("get")(get.get)
+app.command("status")(status.status)
+app.command("explain")(explain.explain)
+app.command("history")(history.history)
+for verb in (verbs.pause, verbs.resume, verbs.promote, verbs.abort, verbs.retry):
+    app.command(verb.__name__)(verb)
 
 _RAW = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 

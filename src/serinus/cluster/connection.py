@@ -18,7 +18,8 @@ class Connection:
     ``ssl`` is None for plain HTTP or for the system's own trust. ``headers`` is asked before each
     request, since tokens expire. ``namespace`` is the one that the user works in unless told.
     ``proxy`` is an HTTP proxy's URL; ``tls_server_name`` the name that the server's certificate
-    must carry when that is not its address.
+    must carry when that is not its address. ``user`` is what the kubeconfig calls the user, for
+    people to read.
     """
 
     server: str
@@ -27,6 +28,7 @@ class Connection:
     namespace: str = "default"
     proxy: str | None = None
     tls_server_name: str | None = None
+    user: str = ""
 
     @classmethod
     def with_token(

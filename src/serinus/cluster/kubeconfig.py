@@ -118,6 +118,7 @@ async def from_kubeconfig(paths: str, context: str | None = None) -> Connection:
         loader.current_context["context"].get("namespace") or "default",
         configuration.proxy,
         configuration.tls_server_name,
+        loader.current_context["context"].get("user") or "",
     )
 
 
