@@ -5,7 +5,15 @@ from collections.abc import Generator
 from serinus.api.canary import Canary, CanaryStatus
 from serinus.rollout import messages
 from serinus.rollout import status as statuses
-from serinus.rollout.effects import Effect, Outcome, Record, SaveStatus, SetTraffic
+from serinus.rollout.effects import (
+    AwaitRoute,
+    Effect,
+    Outcome,
+    Record,
+    SaveStatus,
+    ScaleTargetToZero,
+    SetTraffic,
+)
 from serinus.rollout.revision import superseded
 from serinus.rollout.strategy import ALL_TO_PRIMARY
 from serinus.rollout.tick import Tick, must
@@ -19,9 +27,19 @@ def restart(canary: Canary, world: World, status: CanaryStatus) -> Tick:
     if world.in_primary:
         yield from _return(canary, world, status)
         return
+    if world.target.revision == status.last_applied_spec:
+        yield from _renew_pods()
     yield from must(SaveStatus(statuses.begin(canary, status, world.target, world.now)))
     yield Record("Normal", messages.restarting(canary))
     yield from must(SetTraffic(ALL_TO_PRIMARY))
+
+
+def _renew_pods() -> Tick:
+    """Only a ConfigMap or Secret has changed: the pods that run would go on with what they read
+    when they started, and be judged in the place of pods with the new content."""
+    yield from must(SetTraffic(ALL_TO_PRIMARY))
+    yield from must(AwaitRoute())
+    yield from must(ScaleTargetToZero())
 
 
 def _return(canary: Canary, world: World, status: CanaryStatus) -> Tick:

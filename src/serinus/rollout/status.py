@@ -132,10 +132,16 @@ def known_as(status: CanaryStatus, target: Workload) -> CanaryStatus:
 
 def noting(status: CanaryStatus, target: Workload | None) -> CanaryStatus:
     """The status that has noted the generation of a target whose revision it knows: scaling a
-    target moves its generation, and nothing else may be made of that."""
+    target moves its generation, and nothing else may be made of that. So it has noted the configs
+    where it did not say."""
     if target is None or target.revision != status.last_applied_spec:
         return status
-    return msgspec.structs.replace(status, last_applied_generation=target.generation)
+    configs = status.tracked_configs
+    return msgspec.structs.replace(
+        status,
+        last_applied_generation=target.generation,
+        tracked_configs=target.configs if configs is None else configs,
+    )
 
 
 def weighing(status: CanaryStatus, weight: int, now: datetime) -> CanaryStatus:
