@@ -39,6 +39,13 @@ def run(
             ["lab", command, "--help"]
             for command in ("up", "down", "status", "kubeconfig", "logs", "shell", "forward")
         ),
+        *(
+            [command, "--help"]
+            for command in (
+                *("get", "status", "explain", "history"),
+                *("pause", "resume", "promote", "abort", "retry"),
+            )
+        ),
         ["operator", "--help"],
         ["loadtester", "--help"],
     ],

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -68,16 +68,13 @@ def named(text: str) -> str:
     return name
 
 
-def run(work: Callable[[], Awaitable[T]]) -> T:
+def run(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run a command's work; what the cluster refuses ends it with one line."""
     from serinus.cluster.errors import ApiError, Unreachable
     from serinus.cluster.kubeconfig import NoConnection
 
-    async def whole() -> T:
-        return await work()
-
     try:
-        return asyncio.run(whole())
+        return asyncio.run(work())
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     except (ApiError, Unreachable, NoConnection) as error:

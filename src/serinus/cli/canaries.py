@@ -1,6 +1,7 @@
 """Reading canaries, their pods and their events for the command line."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator
 from datetime import datetime
@@ -44,8 +45,7 @@ class _Deployment(Resource, frozen=True, kw_only=True):
 class _Event(Resource, frozen=True, kw_only=True):
     metadata: ObjectMeta
     message: str = ""
-    type: str = "Normal"
-    count: int = 1
+    count: int | None = None
     first_timestamp: datetime | None = None
     last_timestamp: datetime | None = None
 
@@ -88,7 +88,8 @@ async def follow(client: Client, namespace: str, name: str) -> AsyncIterator[Can
             "fieldSelector": f"metadata.name={name}",
             "resourceVersion": canary.metadata.resource_version,
         }
-        try:
+        # A watch that ends is begun anew: a server that is really away says so to `fetch`.
+        with contextlib.suppress(Gone, Unreachable):
             async with client.stream(CANARIES.path(namespace), params) as lines:
                 async for line in lines:
                     change = msgspec.json.decode(line, type=_Change)
@@ -97,9 +98,6 @@ async def follow(client: Client, namespace: str, name: str) -> AsyncIterator[Can
                     if change.type == "ERROR":
                         break
                     yield readable(bytes(change.object))
-        except (Gone, Unreachable):
-            # Read anew: a server that is really away says so then, to the person.
-            await asyncio.sleep(0)
         await asyncio.sleep(max(0.0, PAUSE - (time.monotonic() - began)))
 
 
@@ -122,9 +120,9 @@ async def told(client: Client, canary: Canary) -> list[Told]:
     events = msgspec.json.decode(raw, type=_EventList).items
     said: list[tuple[datetime, str, Told]] = []
     for event in events:
-        times = {event.first_timestamp, event.last_timestamp if event.count > 1 else None}
+        times = {event.first_timestamp, event.last_timestamp if (event.count or 1) > 1 else None}
         for at in times - {None}:
             assert at is not None
-            said.append((at, event.metadata.name, Told(at, event.message, event.type)))
+            said.append((at, event.metadata.name, Told(at, event.message)))
     # Within a second the names tell the order: they end in the nanosecond.
     return [one for _, _, one in sorted(said, key=lambda each: each[:2])]

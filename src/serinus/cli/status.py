@@ -31,13 +31,15 @@ def status(
         bool,
         typer.Option(
             "--until-done",
-            help="Follow until the canary rests: exit status 0 unless the rollout failed, then 1.",
+            help="Follow until no rollout is under way; exit status 1 if the last failed.",
         ),
     ] = False,
     context: Context = None,
     kubeconfig: Kubeconfig = None,
 ) -> None:
     """Show a canary: phase, traffic, failed checks, conditions, last events.
+
+    With --until-done a revision that the operator has not noticed yet is not waited for.
 
     Example: serinus status -n test podinfo --until-done
     """
@@ -47,7 +49,7 @@ def status(
         from datetime import UTC, datetime
 
         from serinus.cli.canaries import follow, told
-        from serinus.rollout.explanation import RESTING
+        from serinus.rollout.explanation import rests
 
         phase = ""
         async with access(kubeconfig, context, namespace) as cluster:
@@ -57,8 +59,7 @@ def status(
                 live = (watch or until_done) and sys.stdout.isatty()
                 typer.echo(f"{CLEARED}{text}" if live else f"{text}\n")
                 phase = canary.status.phase.value
-                done = until_done and phase and canary.status.phase in RESTING
-                if done or not (watch or until_done):
+                if (until_done and rests(canary)) or not (watch or until_done):
                     break
         return phase
 

@@ -19,9 +19,7 @@ from serinus.rollout.conditions import (
 from serinus.rollout.status import is_rolling_back, is_standing_in
 from serinus.rollout.strategy import Strategy, iterations_of, next_weight, strategy_of
 
-RESTING = frozenset(
-    {Phase.INITIALIZED, Phase.SUCCEEDED, Phase.FAILED, Phase.TERMINATED, Phase.NONE}
-)
+RESTING = frozenset({Phase.INITIALIZED, Phase.SUCCEEDED, Phase.FAILED, Phase.TERMINATED})
 """Phases that last until somebody changes something."""
 
 UNDER_WAY = frozenset({Phase.PROGRESSING, Phase.WAITING_PROMOTION})
@@ -120,6 +118,14 @@ def explain(canary: Canary, facts: Facts) -> Explanation:
     return Explanation(
         _doing(canary, facts), _coming(canary, facts), _failing(canary), _verbs(canary)
     )
+
+
+def rests(canary: Canary) -> bool:
+    """Whether the canary stays as it is until somebody changes something. A failed revision that
+    is about to be tried again does not."""
+    status = canary.status
+    retried = status.phase is Phase.FAILED and not status.last_applied_spec
+    return status.phase in RESTING and not retried
 
 
 def progress(canary: Canary) -> str:

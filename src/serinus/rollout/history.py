@@ -13,11 +13,10 @@ from serinus.rollout import messages
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """One thing said about the canary, at ``at``; ``type`` is Normal or Warning."""
+    """One thing said about the canary, at ``at``."""
 
     at: datetime
     message: str
-    type: str = "Normal"
 
 
 @dataclass(frozen=True, slots=True)
