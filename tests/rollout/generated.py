@@ -16,6 +16,7 @@ import msgspec
 
 from rollout.model import INTERVAL, BrokenInvariantError, Cluster, made
 from serinus.api.canary import Canary, CanaryStatus, Phase
+from serinus.rollout import status as statuses
 from serinus.rollout.conditions import Stalled, condition, stalled_for
 from serinus.rollout.effects import Effect, SaveStatus, SetTraffic
 from serinus.rollout.strategy import strategy_of
@@ -390,7 +391,9 @@ def _assert_end(cluster: Cluster) -> None:
     primary = cluster.primary
     if primary is not None and primary.hopeless:
         # The primary's revision never gets ready: the canary serves, or nothing has begun.
-        _must(stalled_for(status, Stalled.PRIMARY_NOT_READY), "nobody says what it waits for")
+        waits = cluster.tried != cluster.held or statuses.is_standing_in(status)
+        told = stalled_for(status, Stalled.PRIMARY_NOT_READY)
+        _must(told or not waits, "nobody says what it waits for")
         serves = status.phase is Phase.FAILED and cluster.target.available > 0
         if serves and cluster.splits and status.canary_weight:
             route = cluster.route

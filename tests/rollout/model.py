@@ -382,7 +382,7 @@ class Cluster:
         dead = self.primary is None or self.primary.available == 0
         asked_back = condition(self.status, "RollingBack") is not None or self.deleted
         alive = self.target.available > 0 and self.target.current and self.held in self.passed
-        if served and dead and alive and traffic.weights.primary and not asked_back:
+        if served and dead and alive and traffic.weights.primary and self.splits and not asked_back:
             raise BrokenInvariantError("traffic was taken from a canary that serves alone")
 
     def _may_reach_canary(self, traffic: Traffic) -> None:

@@ -131,6 +131,8 @@ def test_callers_are_held_by_a_cookie_of_this_rollout_alone() -> None:
         assert held.cookie.startswith("side=") and str(held.primary_cookie).startswith("home=")
         assert held.cookie == cluster.status.session_affinity_cookie
         assert held.primary_cookie == cluster.status.primary_session_affinity_cookie
+        before = cluster.status.previous_session_affinity_cookie
+        assert before == (cookies[-1] if cookies else None)
         cookies.append(held.cookie)
         drive(cluster, until={Phase.SUCCEEDED})
         assert cluster.route.affinity is None
@@ -298,3 +300,12 @@ def test_a_deleted_canary_gives_back_what_it_took() -> None:
         "Terminating canary podinfo.test",
         "Canary podinfo.test is deleted: podinfo.test serves again",
     ]
+
+
+def test_conditions_beyond_flaggers_come_after_it() -> None:
+    cluster = changed(made({**BY_WEIGHT, "webhooks": GATES}))
+    cluster.closed = {"confirm-promotion"}
+    drive(cluster, until={Phase.WAITING_PROMOTION})
+    kinds = [one.type for one in cluster.status.conditions]
+    assert kinds[0] == "Promoted" and {"Ready", "Analyzing", "Stalled"} <= set(kinds)
+    assert len(kinds) == len(set(kinds))

@@ -43,8 +43,12 @@ def analyse(canary: Canary, world: World, status: CanaryStatus) -> Tick:
     if not world.target.readiness.ready:
         yield from _wait_for_target(canary, world, status)
         return
-    if not (yield from _carried(canary, world, status)):
-        return
+    if (yield from _carried(canary, world, status)):
+        yield from _judge(canary, world, status)
+
+
+def _judge(canary: Canary, world: World, status: CanaryStatus) -> Tick:
+    """The canary's pods are ready and have their traffic: what becomes of them."""
     if canary.spec.skip_analysis and not statuses.is_paused(status):
         yield from start_promotion(canary, world, status)
         return

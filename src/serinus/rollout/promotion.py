@@ -3,7 +3,7 @@
 import msgspec
 
 from serinus.api.canary import Canary, CanaryStatus, Phase
-from serinus.rollout import hooks, messages
+from serinus.rollout import gates, hooks, messages
 from serinus.rollout import status as statuses
 from serinus.rollout.conditions import Analyzing, analyzes
 from serinus.rollout.effects import (
@@ -20,8 +20,8 @@ from serinus.rollout.rest import keep
 from serinus.rollout.restart import describe_anew, restart
 from serinus.rollout.revision import origin_of, superseded
 from serinus.rollout.strategy import ALL_TO_PRIMARY, Strategy, strategy_of, traffic_of
-from serinus.rollout.tick import Tick, must
-from serinus.rollout.verbs import is_promotion_asked
+from serinus.rollout.tick import Check, Tick, must
+from serinus.rollout.verbs import is_forced, is_promotion_asked
 from serinus.rollout.world import World
 
 
@@ -34,9 +34,8 @@ def start_promotion(
     """
     status = statuses.enter(canary, status, Phase.PROMOTING, world.now)
     if stands_in:
-        status = statuses.standing_in(
-            status, "The canary serves while the primary starts.", world.now
-        )
+        message = "The canary serves while the primary is being repaired."
+        status = statuses.standing_in(status, message, world.now)
     yield from must(SaveStatus(status))
     yield Record("Normal", messages.copying(canary))
     yield from _copy(status)
@@ -94,11 +93,9 @@ def recover(canary: Canary, world: World, status: CanaryStatus) -> Tick:
     assert world.target is not None
     yield from keep()
     yield from _hold_traffic(canary, world, status)
-    asked = statuses.known_as(status, world.target)
-    if is_promotion_asked(asked) and superseded(status, world.target):
-        # Somebody has put the repair into the target and vouches for it.
-        if world.target.readiness.ready:
-            yield from start_promotion(canary, world, asked, stands_in=True)
+    if (yield from _repair_vouched_for(canary, world, status)):
+        asked = statuses.known_as(status, world.target)
+        yield from start_promotion(canary, world, asked, stands_in=True)
     elif world.primary is None or not world.primary.readiness.ready:
         return
     elif _copied(world, status) and not superseded(status, world.target):
@@ -107,6 +104,20 @@ def recover(canary: Canary, world: World, status: CanaryStatus) -> Tick:
         # The target has moved on: the primary takes over with what it runs, then the new
         # revision is judged like any other.
         yield from _take_over(canary, world, status)
+
+
+def _repair_vouched_for(canary: Canary, world: World, status: CanaryStatus) -> Check:
+    """Whether somebody has put a repair into the target and asked that it be promoted, and no
+    gate is closed to it."""
+    assert world.target is not None
+    asked = statuses.known_as(status, world.target)
+    if not (is_promotion_asked(asked) and superseded(status, world.target)):
+        return False
+    if not world.target.readiness.ready:
+        return False
+    if is_forced(asked):
+        return True
+    return world.due and (yield from gates.passed(canary, world, status, gates.PROMOTION))
 
 
 def _take_over(canary: Canary, world: World, status: CanaryStatus) -> Tick:
