@@ -34,19 +34,20 @@ def canary(
     ready: str = Ready.ACCEPTED,
     *,
     analysis: dict[str, Any] | None = None,
+    kind: str = "Deployment",
     **status: Any,
 ) -> Canary:
-    def one(kind: str, holds: bool, reason: str) -> Condition:
+    def one(type: str, holds: bool, reason: str) -> Condition:
         at = NOW - timedelta(minutes=5)
         return Condition(
-            type=kind, status=str(holds), reason=str(reason), message="Said.", last_update_time=at
+            type=type, status=str(holds), reason=str(reason), message="Said.", last_update_time=at
         )
 
     made = msgspec.convert(
         {
             "metadata": {"name": "podinfo", "namespace": "test"},
             "spec": {
-                "targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "podinfo"},
+                "targetRef": {"apiVersion": "apps/v1", "kind": kind, "name": "podinfo"},
                 "service": {"port": 9898},
                 "analysis": {
                     "interval": "30s",
@@ -160,6 +161,13 @@ def test_progress() -> None:
     assert progress(canary(canary_weight=20)) == "20/50"
     steps = {"stepWeight": None, "stepWeights": [5, 20, 60]}
     assert progress(canary(canary_weight=20, analysis=steps)) == "2/3"
+
+
+def test_pods_are_told_of_where_they_are_known() -> None:
+    said = " ".join(explain(canary(), Facts(NOW, Pods(1, 2))).doing)
+    assert "Target podinfo: 1 of 2 pods available." in said
+    assert "Primary podinfo-primary: no such Deployment." in said
+    assert "no such" not in " ".join(explain(canary(kind="DaemonSet"), Facts(NOW)).doing)
 
 
 def test_a_failed_revision_that_will_be_tried_again_does_not_rest() -> None:

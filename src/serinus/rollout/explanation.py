@@ -94,7 +94,8 @@ class Pods:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the Canary itself does not say. ``None`` is a Deployment that is not there;
+    """What the Canary itself does not say. ``None`` is a Deployment that is not there (the pods of
+    other kinds are not told of);
     ``last_event`` is what was said of the canary last."""
 
     now: datetime
@@ -176,8 +177,9 @@ def _doing(canary: Canary, facts: Facts) -> tuple[str, ...]:
     if status.phase is not Phase.NONE:
         weight = status.canary_weight
         told.append(f"The canary has {weight} % of the traffic, the primary {100 - weight} %.")
-    told.append(f"Target {canary.target_name}: {facts.target or 'no such Deployment'}.")
-    told.append(f"Primary {canary.primary_name}: {facts.primary or 'no such Deployment'}.")
+    if canary.spec.target_ref.kind == "Deployment":
+        told.append(f"Target {canary.target_name}: {facts.target or 'no such Deployment'}.")
+        told.append(f"Primary {canary.primary_name}: {facts.primary or 'no such Deployment'}.")
     if facts.last_event:
         told.append(f"Last event: {facts.last_event}")
     return tuple(told)
