@@ -5,6 +5,7 @@ One unreadable canary must not keep the others from being read: nothing here rai
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -30,7 +31,8 @@ _GOT = {**_WORDS, "float": "a number with a fraction", "int": "a number"}
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """A canary that cannot be read, with as much of its identity as could be."""
+    """A canary that cannot be read, with as much of its identity as could be. ``target_name`` is
+    empty where not even that can be told: what it names may be what it is rolling out."""
 
     namespace: str
     name: str
@@ -38,6 +40,8 @@ class Malformed:
     resource_version: str
     path: str
     message: str
+    target_name: str = ""
+    created: datetime | None = None
 
     @property
     def problem(self) -> Problem:
@@ -92,17 +96,26 @@ def _explain(text: str) -> tuple[str, str]:
 
 
 def _malformed(document: Any, path: str, message: str) -> Malformed:
-    metadata = document.get("metadata") if isinstance(document, dict) else None
-
-    def text(key: str) -> str:
-        value = metadata.get(key) if isinstance(metadata, dict) else None
+    def text(*keys: str) -> str:
+        value = document
+        for key in keys:
+            value = value.get(key) if isinstance(value, dict) else None
         return value if isinstance(value, str) else ""
 
     return Malformed(
-        namespace=text("namespace"),
-        name=text("name"),
-        uid=text("uid"),
-        resource_version=text("resourceVersion"),
+        namespace=text("metadata", "namespace"),
+        name=text("metadata", "name"),
+        uid=text("metadata", "uid"),
+        resource_version=text("metadata", "resourceVersion"),
         path=path,
         message=message,
+        target_name=text("spec", "targetRef", "name"),
+        created=_moment(text("metadata", "creationTimestamp")),
     )
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        return msgspec.convert(text, datetime)
+    except msgspec.ValidationError:
+        return None

@@ -113,13 +113,13 @@ class Controller:
         if not isinstance(change.new, Malformed):
             self._complaints.withdraw(change.key)
         self._know(change.key)
-        if isinstance(change.old, Canary):
+        if change.old is not None:
             self._free(change.old, change.new)
 
-    def _free(self, old: Canary, new: Canary | Malformed | None) -> None:
+    def _free(self, old: Canary | Malformed, new: Canary | Malformed | None) -> None:
         """Look at those that wait for the target that a canary has named until now."""
         target = old.target_name
-        if not isinstance(new, Canary) or new.target_name != target:
+        if new is None or new.target_name != target:
             for key in self._watched.by("Deployment", old.namespace, target):
                 self._schedule.poke(key, time.monotonic())
 
