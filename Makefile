@@ -26,8 +26,15 @@ kills: setup
 	tests/controlplane/build
 	.venv/bin/python tests/faults/kills.py
 
+# The guide in the lab; with CONTROL_PLANE=real on Kubernetes' own control plane, which is built
+# first.
 story: setup
+ifeq ($(CONTROL_PLANE),real)
+	tests/controlplane/build
+	SERINUS_STORY_CONTROL_PLANE=.setup/controlplane .venv/bin/python -m pytest tests/story
+else
 	.venv/bin/python -m pytest tests/story
+endif
 
 lint: setup
 	.venv/bin/ruff check

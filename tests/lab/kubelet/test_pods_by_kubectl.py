@@ -9,7 +9,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from lab.kubelet.running_lab import PODINFO, Lab, eventually, in_terminal, pod, shell
+from lab.kubelet.running_lab import PODINFO, Lab, built, eventually, in_terminal, pod, shell
 from serinus.lab import components, world
 from serinus.lab.requirements import lacking
 
@@ -19,13 +19,19 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+@pytest.fixture(
+    scope="module",
+    params=["embedded", pytest.param("real", marks=pytest.mark.controlplane)],
+)
+def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     state: Path = tmp_path_factory.mktemp("state")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(state))
-        yield Lab(world.up("pods"))
-        world.down("pods")
+        try:
+            plane = built() if request.param == "real" else None
+            yield Lab(world.up("pods", control_plane=plane))
+        finally:
+            world.down("pods")
     shutil.rmtree(state)
 
 
