@@ -5,6 +5,7 @@ connection was opened would be out of date when it wakes.
 """
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -45,17 +46,13 @@ class Listener:
 
     def arrived(self) -> bytes:
         self.socket.setblocking(False)
-        try:
+        with contextlib.suppress(BlockingIOError):
             self.connections.append(self.socket.accept()[0])
-        except BlockingIOError:
-            pass  # No new connection.
         content = b""
         for connection in self.connections:
             connection.setblocking(False)
-            try:
+            with contextlib.suppress(BlockingIOError):
                 content += connection.recv(1_000_000)
-            except BlockingIOError:
-                pass  # Nothing on this one.
         return content
 
     def answer(self) -> None:
@@ -66,6 +63,13 @@ class Listener:
     def close(self) -> None:
         for one in (self.socket, *self.connections):
             one.close()
+
+
+async def until(holds: Callable[[], object]) -> None:
+    """Let the loop go on, turn by turn."""
+    async with asyncio.timeout(10):
+        while not holds():  # noqa: ASYNC110
+            await asyncio.sleep(0)
 
 
 @every_write
@@ -82,9 +86,7 @@ async def test_the_bytes_leave_in_the_moment_of_the_last_answer(
 
     async def answered(asked: Awaitable[Any]) -> None:
         sending = asyncio.ensure_future(asked)
-        async with asyncio.timeout(10):
-            while not any(left):
-                await asyncio.sleep(0)
+        await until(lambda: any(left))
         listener.answer()
         await sending
 
@@ -144,13 +146,11 @@ async def test_what_aiohttp_sends_again_is_asked_about() -> None:
     listener, leads = Listener(), True
     async with Client(Connection(listener.address), may_write=lambda: leads) as client:
         sending = asyncio.ensure_future(WRITES["PUT"](client))
-        while not listener.arrived():
-            await asyncio.sleep(0)
+        await until(listener.arrived)
         listener.answer()
         await sending
         again = asyncio.ensure_future(WRITES["PUT"](client))
-        while not listener.arrived():
-            await asyncio.sleep(0)
+        await until(listener.arrived)
         leads = False
         listener.connections.pop().close()
         with pytest.raises(NotLeading):

@@ -64,16 +64,19 @@ class _Fenced(aiohttp.BytesPayload):
         super().__init__(content)
         self._may_write = may_write
 
-    async def write(self, writer: AbstractStreamWriter) -> None:
+    def _ask(self) -> None:
         if not self._may_write():
             raise _Withheld
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        self._ask()  # Which of the two is called is aiohttp's affair.
         await super().write(writer)
 
     async def write_with_length(
         self, writer: AbstractStreamWriter, content_length: int | None
     ) -> None:
-        """All of it, as `write`: the length is always the content's own."""
-        await self.write(writer)
+        self._ask()
+        await super().write_with_length(writer, content_length)
 
 
 class Client:
