@@ -106,6 +106,12 @@ class Life(Talk):
             f"{self.core}/pods/{_name(pod)}/status", {"status": {"conditions": told}}
         )
 
+    def ready_one(self, name: str) -> None:
+        """That pod becomes ready, once it runs."""
+        path = f"{self.core}/pods/{name}"
+        self.until(path, lambda seen: (seen.get("status") or {}).get("phase") == "Running")
+        self._report(self.quietly("GET", path).json, ready=True)
+
     def wait(self, holds: Callable[[], object], what: str) -> None:
         end = time.monotonic() + PATIENCE
         while not holds():
@@ -121,9 +127,10 @@ class Life(Talk):
 
     # -- resting ----------------------------------------------------------------------------
 
-    def rests(self, name: str, **counts: int) -> None:
+    def rests(self, name: str, *, told: bool = True, **counts: int) -> None:
         """Wait until a Deployment's controller has seen it, its status has these counts (`SHORT`;
-        those not given are 0), and nothing more changes; then write the picture down."""
+        those not given are 0), and nothing more changes; then write the picture down, with the
+        conditions where they are ``told`` alike each time."""
         path = f"{self.apps}/deployments/{name}"
         last: Any = None
 
@@ -143,7 +150,10 @@ class Life(Talk):
         except AssertionError as late:
             raise AssertionError(f"{late}; it has {last.get('status')}") from None
         self.still(name)
-        self.note(f"deployment {name} at rest", self.picture(name))
+        picture = self.picture(name)
+        if not told:
+            del picture["deployment"]["status"]["conditions"]
+        self.note(f"deployment {name} at rest", picture)
 
     def still(self, app: str) -> None:
         """Wait until nothing of ``app`` changes."""
@@ -157,10 +167,14 @@ class Life(Talk):
                 for one in self.items(path, f"app={app}")
             }
 
-        before: set[tuple[str, str]] | None = None
+        self.settled(versions)
+
+    def settled(self, look: Callable[[], object]) -> None:
+        """Wait until ``look`` sees the same twice."""
+        before: object = None
         end = time.monotonic() + PATIENCE
-        while (now := versions()) != before:
-            assert time.monotonic() < end, f"{self.namespace}: {app} does not come to rest"
+        while (now := look()) != before:
+            assert time.monotonic() < end, f"{self.namespace} does not come to rest: {now}"
             before = now
             time.sleep(LOOK_AGAIN)
 
@@ -172,7 +186,7 @@ class Life(Talk):
         sets = self._sets(name)
         picture: Object = {
             "replicasets": {
-                one["metadata"]["name"]: {
+                self._text(one["metadata"]["name"]): {
                     "annotations": one["metadata"].get("annotations"),
                     "replicas": one["spec"]["replicas"],
                     "status": _told(one),
@@ -185,7 +199,7 @@ class Life(Talk):
                 for pod in self.pods(name)
             ),
         }
-        if "metadata" in deployment:
+        if "spec" in deployment:
             picture["deployment"] = {
                 "generation": deployment["metadata"]["generation"],
                 "annotations": deployment["metadata"].get("annotations"),
@@ -197,7 +211,7 @@ class Life(Talk):
     def relations(self, name: str) -> None:
         """Write down by which labels and references the objects of a Deployment hang together."""
         sets = {
-            one["metadata"]["name"]: {
+            self._text(one["metadata"]["name"]): {
                 "labels": one["metadata"].get("labels"),
                 "owners": one["metadata"].get("ownerReferences"),
                 "selector": one["spec"]["selector"],
@@ -244,7 +258,8 @@ class Life(Talk):
         """What kubectl prints, but for the order of lines and the width of columns: both hang on
         hashes, and on how long something took."""
         printed = self.server.kubectl("-n", self.namespace, *arguments)
-        told = sorted(_AGE.sub(" AGE ", f"{line} ").split() for line in printed.splitlines())
+        shown = _AGE.sub(" AGE ", self._text(printed).replace("\n", " \n"))
+        told = sorted(line.split() for line in shown.splitlines())
         self.note(f"kubectl {' '.join(arguments)}", told)
 
     # -- looking back -----------------------------------------------------------------------

@@ -110,6 +110,8 @@ class Kubelet:
         except AlreadyExists:
             return
         await self._client.patch(NODES, None, NODE, {"status": status}, subresource="status")
+        # The API server taints a new Node, and nobody here takes that back once it is ready.
+        await self._client.patch(NODES, None, NODE, {"spec": {"taints": None}})
 
     async def _work(
         self, group: asyncio.TaskGroup, due: "asyncio.Queue[tuple[str, str]]"

@@ -16,12 +16,13 @@ from serinus.lab.controllers.ownership import (
 )
 from serinus.lab.controllers.queue import Queue
 from serinus.lab.controllers.readiness import available_in, finished, ready
-from serinus.lab.controllers.revisions import template_hash, with_label
+from serinus.lab.controllers.revisions import annotations_of, template_hash, with_label
 from serinus.lab.controllers.rolling import scaled
 from serinus.lab.controllers.view import Object, View
 
 HASH_LABEL = "controller-revision-hash"
 GENERATION_LABEL = "pod-template-generation"
+TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
 
 
 @dataclass(slots=True)
@@ -83,7 +84,8 @@ class DaemonSetController:
     async def _create(self, daemonset: Object, node: str, digest: str) -> None:
         spec, metadata = daemonset["spec"], daemonset["metadata"]
         template = with_label(spec["template"], HASH_LABEL, digest)
-        template = with_label(template, GENERATION_LABEL, str(metadata.get("generation", 1)))
+        template_generation = annotations_of(daemonset).get(TEMPLATE_GENERATION, "1")
+        template = with_label(template, GENERATION_LABEL, template_generation)
         body = {
             "metadata": {
                 "generateName": f"{metadata['name']}-",
