@@ -9,6 +9,7 @@ import contextlib
 import copy
 import json
 import os
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -24,6 +25,10 @@ from serinus.lab.mesh.xds import Delivery
 
 NETWORK = f"127.{64 + os.getpid() // 256 % 128}.{os.getpid() % 256}"
 """Three of four numbers of an address: another one for each test run on this machine."""
+
+
+_CLUSTERS = re.compile(r'"name": ?"([^"]+)",\s*"weight"')
+"""The clusters of a split, in a file or as Envoy shows it."""
 
 
 def bound(config: Resources, app_port: int | None) -> Resources:
@@ -58,6 +63,13 @@ class Sidecar:
             self._localize(proxy)
         return changed
 
+    @property
+    def held(self) -> bool:
+        return self._delivery.held
+
+    async def settle(self) -> list[str]:
+        return await self._delivery.settle()
+
     def _localize(self, proxy: Proxy) -> None:
         """Give each Envoy a door of its own, and no mark (that needs CAP_NET_ADMIN)."""
         path = self.directory / "bootstrap.json"
@@ -87,6 +99,16 @@ class Sidecar:
                         if answer.status == 200:
                             return
                 await asyncio.sleep(0.02)
+
+    async def has_its_routes(self) -> None:
+        """Wait until Envoy goes by the routes that were written last."""
+        (file,) = self.directory.glob("rds-*")
+        wanted = set(_CLUSTERS.findall(file.read_text()))
+        shown: set[str] = set()
+        async with asyncio.timeout(20):
+            while shown != wanted:
+                dump = await self.ask("/config_dump?resource=dynamic_route_configs")
+                shown = set(_CLUSTERS.findall(dump))
 
     async def ask(self, path: str) -> str:
         async with (
