@@ -198,9 +198,10 @@ class NodeProcess:
         await kubelet.end_pods(STOP_SECONDS)
         names.close()
         await server.cleanup()
+        # One after the other: a part may need those before it for a clean end.
         for task in reversed(self._tasks):
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+            await asyncio.gather(task, return_exceptions=True)
 
     def _start(self, name: str, part: Callable[[], Awaitable[None]]) -> None:
         self._tasks.append(asyncio.create_task(keep(name, part), name=name))

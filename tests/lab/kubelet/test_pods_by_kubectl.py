@@ -230,6 +230,14 @@ async def test_a_port_is_forwarded_into_the_pod(lab: Lab) -> None:
     assert b'"6.0.0"' in answer
 
 
+def test_what_tunnels_spdy_is_told_what_to_use_instead(lab: Lab) -> None:
+    lab.apply(pod("asked", shell("c", "sleep 1000")))
+    lab.ready("asked")
+    tried = in_terminal(lab, "port-forward", "pod/asked", "9898")
+    tried.until("use `serinus lab forward -n default pod/asked PORT`")
+    assert tried.end() == 1
+
+
 def test_a_pod_may_come_to_its_end(lab: Lab) -> None:
     lab.apply(pod("once", shell("c", "echo done"), restartPolicy="Never"))
     lab.kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/once", "--timeout=30s")
