@@ -32,6 +32,8 @@ story: setup
 ifeq ($(CONTROL_PLANE),real)
 	tests/controlplane/build
 	SERINUS_STORY_CONTROL_PLANE=.setup/controlplane .venv/bin/python -m pytest tests/story
+else ifneq ($(CONTROL_PLANE),)
+	$(error CONTROL_PLANE is `real` or not set at all, not `$(CONTROL_PLANE)`)
 else
 	.venv/bin/python -m pytest tests/story
 endif
