@@ -16,9 +16,10 @@ test: setup
 	.venv/bin/python -m pytest -m "not controlplane"
 
 # Against a real control plane: etcd, kube-apiserver, kube-controller-manager and Helm are built
-# first, from Go modules, with this machine's Go or PyPI's.
+# first, from Go modules, with this machine's Go or PyPI's. buildah, for the images, is installed.
 test-cluster: setup
 	tests/controlplane/build
+	tests/deploy/engine
 	.venv/bin/python -m pytest -m controlplane
 
 # The operator is killed at random moments through 200 rollouts; prints the counts.
