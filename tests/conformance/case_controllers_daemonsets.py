@@ -79,8 +79,6 @@ def fits_no_node(t: Life) -> None:
     template["spec"]["nodeSelector"] = {"none": "such"}
     _made(t, template=template)
     _becomes(t, desiredNumberScheduled=0)
-    t.change(
-        f"{t.apps}/daemonsets/app", {"spec": {"template": {"spec": {"nodeSelector": None}}}}
-    )
+    t.change(f"{t.apps}/daemonsets/app", {"spec": {"template": {"spec": {"nodeSelector": None}}}})
     t.readies("app", 1)
     _becomes(t, numberAvailable=1, updatedNumberScheduled=1)

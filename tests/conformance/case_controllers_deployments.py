@@ -256,9 +256,7 @@ def changes_again_in_mid_rollout(t: Life) -> None:
     for left in (2, 1, 0):
         t.readies("app", 1, THREE)
         if left:
-            t.rests(
-                "app", replicas=4, updated=4 - left, ready=3, available=3, unavailable=1
-            )
+            t.rests("app", replicas=4, updated=4 - left, ready=3, available=3, unavailable=1)
     t.rests("app", replicas=3, updated=3, ready=3, available=3)
     # So many of one reason that a client folds them.
     _told(t, made, events=False)

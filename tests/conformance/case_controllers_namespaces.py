@@ -27,7 +27,10 @@ def _kept(listed: Object) -> list[Object]:
 
 @life
 def gets_them_back(t: Life) -> None:
-    account, authority = f"{t.core}/serviceaccounts/default", f"{t.core}/configmaps/kube-root-ca.crt"
+    account, authority = (
+        f"{t.core}/serviceaccounts/default",
+        f"{t.core}/configmaps/kube-root-ca.crt",
+    )
     for path in (account, authority):
         before = t.quietly("GET", path).json["metadata"]["uid"]
         t.quietly("DELETE", path)

@@ -102,9 +102,7 @@ class Life(Talk):
             else one
             for one in pod["status"]["conditions"]
         ]
-        self.change(
-            f"{self.core}/pods/{_name(pod)}/status", {"status": {"conditions": told}}
-        )
+        self.change(f"{self.core}/pods/{_name(pod)}/status", {"status": {"conditions": told}})
 
     def ready_one(self, name: str) -> None:
         """That pod becomes ready, once it runs."""
@@ -195,8 +193,7 @@ class Life(Talk):
                 for one in sets
             },
             "pods": self.counted(
-                {"of": _hash(pod), "ready": _ready(pod), **_leaving(pod)}
-                for pod in self.pods(name)
+                {"of": _hash(pod), "ready": _ready(pod), **_leaving(pod)} for pod in self.pods(name)
             ),
         }
         if "spec" in deployment:
@@ -229,6 +226,8 @@ class Life(Talk):
         sets = self.items(f"{self.apps}/replicasets", f"app={name}")
         sets.sort(key=lambda one: (one["metadata"]["creationTimestamp"], _revision(one)))
         self.learn(sets)
+        for one in sets:
+            self._word("uid", one["metadata"]["uid"])
         return sets
 
     def counted(self, things: Iterable[Object]) -> list[list[Any]]:

@@ -113,9 +113,7 @@ class Kubelet:
         # The API server taints a new Node, and nobody here takes that back once it is ready.
         await self._client.patch(NODES, None, NODE, {"spec": {"taints": None}})
 
-    async def _work(
-        self, group: asyncio.TaskGroup, due: "asyncio.Queue[tuple[str, str]]"
-    ) -> None:
+    async def _work(self, group: asyncio.TaskGroup, due: "asyncio.Queue[tuple[str, str]]") -> None:
         while True:
             key = await due.get()
             pod = self._pods.get(*key)

@@ -24,6 +24,15 @@ HASH_LABEL = "controller-revision-hash"
 GENERATION_LABEL = "pod-template-generation"
 TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
 
+_TOLERATED = (
+    ("node.kubernetes.io/not-ready", "NoExecute"),
+    ("node.kubernetes.io/unreachable", "NoExecute"),
+    ("node.kubernetes.io/disk-pressure", "NoSchedule"),
+    ("node.kubernetes.io/memory-pressure", "NoSchedule"),
+    ("node.kubernetes.io/pid-pressure", "NoSchedule"),
+    ("node.kubernetes.io/unschedulable", "NoSchedule"),
+)
+
 
 @dataclass(slots=True)
 class Plan:
@@ -93,11 +102,25 @@ class DaemonSetController:
                 "annotations": template["metadata"].get("annotations") or {},
                 "ownerReferences": [controller_reference(DAEMONSETS, daemonset)],
             },
-            "spec": {**template["spec"], "nodeName": node},
+            "spec": {
+                **template["spec"],
+                "nodeName": node,
+                "tolerations": tolerations(template["spec"]),
+            },
         }
         pod = await self._view.create(PODS, metadata["namespace"], body)
         message = f"Created pod: {pod['metadata']['name']}"
         self._voice.say(DAEMONSETS, daemonset, "SuccessfulCreate", message)
+
+
+def tolerations(spec: Object) -> list[Object]:
+    """Those of the template, and of what a daemon stays through on its node, for good."""
+    listed: list[Object] = list(spec.get("tolerations") or [])
+    for key, effect in _TOLERATED:
+        toleration = {"key": key, "operator": "Exists", "effect": effect}
+        if toleration not in listed:
+            listed.append(toleration)
+    return listed
 
 
 def matching_nodes(daemonset: Object, nodes: list[Object]) -> list[str]:

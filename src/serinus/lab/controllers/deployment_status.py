@@ -26,7 +26,9 @@ def counts(replicasets: list[Object], new: Object | None) -> Object:
         "unavailableReplicas": max(0, sum(map(wanted, replicasets)) - ready_to_serve),
     }
     status = {name: count for name, count in fields.items() if count}
-    seen = [rs["status"] for rs in replicasets if (rs.get("status") or {}).get("observedGeneration")]
+    seen = [
+        rs["status"] for rs in replicasets if (rs.get("status") or {}).get("observedGeneration")
+    ]
     if all("terminatingReplicas" in one for one in seen):
         status["terminatingReplicas"] = sum(one["terminatingReplicas"] for one in seen)
     return status
