@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
+from pip._internal.models.index import PyPI
 
 import serinus
 from deploy import buildah
@@ -178,7 +179,7 @@ def test_no_layer_tells_how_it_was_built(real: dict[str, Image], name: str) -> N
         for url in value.split()
     }
     # The public index is named by most packages as their home.
-    private = [host for host in hosts if host and host != "pypi.org"]
+    private = [host for host in hosts if host and host != PyPI.netloc]
     forbidden = [word.encode() for word in (buildah.MARK, str(ROOT), *private)]
     seen = 0
     for entry, content in entries(real[name]):
