@@ -88,3 +88,9 @@ async def test_a_file_that_is_being_written_changes_nothing_yet(
         await ask(connection)
         server.change(other)
         await ask(connection)
+
+
+async def test_a_file_that_is_gone_changes_nothing(tmp_path: Path) -> None:
+    async with served(tmp_path, person) as (_, connection, file, _other):
+        file.unlink()
+        await ask(connection)

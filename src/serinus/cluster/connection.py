@@ -16,8 +16,9 @@ class AuthorityFile:
     """The file of the authorities that a context trusts, read again when it changes.
 
     New connections go by it at once. One that is taken out stays trusted until the process ends:
-    a context only takes more. Raises `OSError` where the file cannot be read, or is no PEM; what
-    was trusted before stays so.
+    a context only takes more. A file that is gone changes nothing: it may be a temporary copy of
+    what a kubeconfig holds itself. Raises `OSError` from the start where there is none, and later
+    where it is no PEM.
     """
 
     def __init__(self, path: Path, trust: SSLContext) -> None:
@@ -31,6 +32,8 @@ class AuthorityFile:
 
     def refresh(self) -> None:
         """Look whether it is another one now; that costs some microseconds."""
+        if not self._path.exists():
+            return
         version = self._version()
         if version != self._read:
             self._trust.load_verify_locations(cafile=str(self._path))
