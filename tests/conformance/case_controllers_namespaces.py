@@ -32,12 +32,16 @@ def gets_them_back(t: Life) -> None:
         f"{t.core}/configmaps/kube-root-ca.crt",
     )
     for path in (account, authority):
-        before = t.quietly("GET", path).json["metadata"]["uid"]
-        t.quietly("DELETE", path)
-        t.until(path, lambda seen: seen.get("metadata", {}).get("uid", before) != before)
+        _deleted_comes_back(t, path)
     t.change(authority, {"data": {"ca.crt": "wrong", "more": "1"}})
     t.until(authority, lambda seen: seen["data"].get("ca.crt", "").startswith("-----BEGIN"))
     t.get(authority, keep=lambda one: one["data"])
+
+
+def _deleted_comes_back(t: Life, path: str) -> None:
+    before = t.quietly("GET", path).json["metadata"]["uid"]
+    t.quietly("DELETE", path)
+    t.until(path, lambda seen: seen.get("metadata", {}).get("uid", before) != before)
 
 
 def _inner(t: Life) -> str:
