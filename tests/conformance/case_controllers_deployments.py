@@ -212,6 +212,7 @@ def is_undone_by_kubectl(t: Life) -> None:
         f"{t.apps}/deployments/app",
         {"metadata": {"annotations": {"kubernetes.io/change-cause": "the second"}}},
     )
+    t.rests("app", replicas=1, updated=1, ready=1, available=1)
     _image(t, TWO)
     t.rests("app", replicas=2, updated=1, ready=1, available=1, unavailable=1)
     t.kubectl("rollout", "undo", "deployment/app")

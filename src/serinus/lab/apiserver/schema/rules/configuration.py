@@ -154,6 +154,14 @@ def _check_definition(definition: Object, old: Object | None) -> Iterator[FieldE
         yield error.invalid(
             "spec.versions", versions, "must have exactly one version marked as storage version"
         )
+    yield from _check_versions(versions)
+    if spec.get("scope") and spec["scope"] not in _SCOPES:
+        yield error.not_supported("spec.scope", spec["scope"], _SCOPES)
+    if old is not None and spec.get("scope") != (old.get("spec") or {}).get("scope"):
+        yield error.immutable("spec.scope", spec.get("scope"))
+
+
+def _check_versions(versions: Any) -> Iterator[FieldError]:
     for index, version in enumerate(versions):
         path = f"spec.versions[{index}]"
         for message in names.dns_1035_label(version.get("name") or ""):
@@ -169,10 +177,6 @@ def _check_definition(definition: Object, old: Object | None) -> Iterator[FieldE
             )
         else:
             yield from _check_structural(schema, _schema_path(versions, index), "at the root")
-    if spec.get("scope") and spec["scope"] not in _SCOPES:
-        yield error.not_supported("spec.scope", spec["scope"], _SCOPES)
-    if old is not None and spec.get("scope") != (old.get("spec") or {}).get("scope"):
-        yield error.immutable("spec.scope", spec.get("scope"))
 
 
 def _schema_path(versions: Any, index: int) -> str:
