@@ -33,10 +33,13 @@ from serinus.lab.kubelet.server import KubeletServer, tls_context
 from serinus.lab.paths import LabPaths
 
 REAP_SECONDS = 10.0
-API_SERVER_SECONDS = 60.0
-"""How long the API server may take to answer for the first time."""
+ANSWER_SECONDS = 60.0
+"""How long the lab waits for what the API server must be able to answer."""
 
 STOP_SECONDS = 2.0
+POLL_SECONDS = 0.03
+
+DEFAULT_ACCOUNT = "/api/v1/namespaces/default/serviceaccounts/default"
 
 log = structlog.get_logger(__name__)
 
@@ -100,18 +103,19 @@ def control_plane(settings: Settings) -> ControlPlane:
     return Real(Programs(settings.control_plane), paths, settings.fd)
 
 
-async def wait_for_api_server(paths: LabPaths) -> None:
-    """Return when the API server answers; raises TimeoutError."""
-    deadline = time.monotonic() + API_SERVER_SECONDS
+async def answered(path: str, paths: LabPaths) -> None:
+    """Return when the API server has an answer to that; raises TimeoutError."""
+    deadline = time.monotonic() + ANSWER_SECONDS
     async with components.client_for(components.KUBELET, paths) as client:
         while True:
             try:
-                await client.request("GET", "/readyz")
+                await client.request("GET", path)
                 return
             except (ApiError, Unreachable) as error:
                 if time.monotonic() > deadline:
-                    raise TimeoutError(f"the API server does not answer: {error}") from None
-                await asyncio.sleep(0.03)
+                    words = f"the API server has no answer to {path}: {error}"
+                    raise TimeoutError(words) from None
+                await asyncio.sleep(POLL_SECONDS)
 
 
 async def keep(name: str, part: Callable[[], Awaitable[None]]) -> None:
@@ -175,7 +179,7 @@ class NodeProcess:
         plane = control_plane(self._settings)
         for name, part in plane.servers().items():
             self._start(name, part)
-        await wait_for_api_server(self._paths)
+        await answered("/readyz", self._paths)
         kubelet = Kubelet(
             components.client_for(components.KUBELET, self._paths), self._paths, images
         )
@@ -186,11 +190,11 @@ class NodeProcess:
         names = await dns.serve(kubelet.zone, str(NODE_IP), DNS_PORT)
         tls = tls_context(pki.Pki(self._paths.pki))
         server = await KubeletServer(kubelet).start(str(NODE_IP), KUBELET_PORT, tls)
-        # A pod made before the mesh's webhooks are there would have no sidecar.
-        ready = asyncio.create_task(_all_set(kubelet.ready, self._mesh_ready))
+        ready = asyncio.create_task(self._ready(kubelet))
         end = asyncio.create_task(_all_set(ended))
         await asyncio.wait({ready, end}, return_when=asyncio.FIRST_COMPLETED)
         if ready.done():
+            ready.result()
             self._say_ready()
         ready.cancel()
         await end
@@ -202,6 +206,12 @@ class NodeProcess:
         for task in reversed(self._tasks):
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+
+    async def _ready(self, kubelet: Kubelet) -> None:
+        # A pod made before the mesh's webhooks are there would have no sidecar; one made before
+        # its ServiceAccount is refused.
+        await _all_set(kubelet.ready, self._mesh_ready)
+        await answered(DEFAULT_ACCOUNT, self._paths)
 
     def _start(self, name: str, part: Callable[[], Awaitable[None]]) -> None:
         self._tasks.append(asyncio.create_task(keep(name, part), name=name))
