@@ -1,5 +1,8 @@
 .PHONY: setup demo test test-cluster kills story lint clean FORCE
 
+# Most tests wait for something, so more of them run side by side than there are cores.
+SIDE_BY_SIDE = -n 3 --dist loadgroup
+
 setup: .setup/done
 	@:
 
@@ -13,14 +16,14 @@ demo: setup
 
 # Every test, the story in both worlds included, but for those that need a real control plane.
 test: setup
-	.venv/bin/python -m pytest -m "not controlplane"
+	.venv/bin/python -m pytest $(SIDE_BY_SIDE) -m "not controlplane"
 
 # Against a real control plane: etcd, kube-apiserver, kube-controller-manager and Helm are built
 # first, from Go modules, with this machine's Go or PyPI's. buildah, for the images, is installed.
 test-cluster: setup
 	tests/controlplane/build
 	tests/deploy/engine
-	.venv/bin/python -m pytest -m controlplane
+	.venv/bin/python -m pytest $(SIDE_BY_SIDE) -m controlplane
 
 # The operator is killed at random moments through 200 rollouts; prints the counts.
 kills: setup

@@ -1,6 +1,7 @@
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -121,6 +122,17 @@ def _asked_for(request: pytest.FixtureRequest, which: str) -> list[str]:
 
 def _version(server: Server) -> str:
     return str(server.request("GET", "/version").json["gitVersion"])
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand what this process has played to the one that tells it."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["conformance"] = REPORT.parts()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    REPORT.add(getattr(node, "workeroutput", {}).get("conformance"))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

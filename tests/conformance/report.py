@@ -1,6 +1,7 @@
 """What a run tells at its end."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from conformance.differences import KNOWN
 
@@ -17,6 +18,18 @@ class Report:
     lives: dict[str, int] = field(default_factory=dict)
     seen: set[str] = field(default_factory=set)
     """At which of the known places the lab has differed."""
+
+    def parts(self) -> list[dict[str, Any]]:
+        """What can be handed to another process."""
+        return [self.versions, self.cases, self.lives]
+
+    def add(self, parts: list[dict[str, Any]] | None) -> None:
+        """Take in what another process has played."""
+        versions, cases, lives = parts or ({}, {}, {})
+        self.versions.update(versions)
+        for mine, theirs in ((self.cases, cases), (self.lives, lives)):
+            for which, count in theirs.items():
+                mine[which] = mine.get(which, 0) + count
 
     def lines(self) -> list[str]:
         told = [
