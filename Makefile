@@ -1,7 +1,7 @@
 .PHONY: setup demo test test-cluster kills story lint clean FORCE
 
 # Most tests wait for something, so more of them run side by side than there are cores.
-SIDE_BY_SIDE = -n 3 --dist loadgroup
+SIDE_BY_SIDE = -n 3
 
 setup: .setup/done
 	@:

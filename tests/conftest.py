@@ -4,18 +4,29 @@ Most tests wait: for intervals, pods, kernels. So a few run side by side (pytest
 time; a folder whose tests share one expensive peer stays together.
 """
 
-from pathlib import Path
+from pathlib import PurePath
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling, Scheduling
 
 TOGETHER = frozenset({"conformance", "faults"})
 """Folders with one control plane for all their tests, or one list that all of them fill."""
 
+APART = frozenset({"tests/story/test_guide.py"})
+"""Files whose tests are long, and each has a lab of its own."""
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    here = Path(__file__).parent
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            path = item.path.relative_to(here)
-            group = path.parts[0] if path.parts[0] in TOGETHER else str(path)
-            item.add_marker(pytest.mark.xdist_group(group))
+
+class ByPeers(LoadScopeScheduling):
+    """Keeps together what shares a peer."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        folder = PurePath(file).parts[1]
+        if folder in TOGETHER:
+            return folder
+        return nodeid if file in APART else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
+    return ByPeers(config, log)

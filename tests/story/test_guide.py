@@ -12,8 +12,6 @@ from story.story_lab import StoryLab, Terminal, Told, story_lab
 
 pytestmark = [pytest.mark.story, pytest.mark.lab, pytest.mark.timeout(400)]
 
-PLAYED = ("1.8", "2.14")
-
 AVAILABLE = r"rollout to finish: \d+ of \d+ updated replicas are available"
 
 PROMOTION = [
@@ -40,9 +38,7 @@ ROLLBACK = [
 ]
 
 
-@pytest.fixture(
-    params=[pytest.param(kuma, marks=pytest.mark.xdist_group(f"story-{kuma}")) for kuma in PLAYED]
-)
+@pytest.fixture(params=["1.8", "2.14"])
 def lab(request: pytest.FixtureRequest) -> Iterator[StoryLab]:
     kuma: str = request.param
     with story_lab(f"story-{kuma.replace('.', '-')}", kuma) as playing:
