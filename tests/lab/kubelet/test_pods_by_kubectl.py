@@ -158,6 +158,10 @@ def test_a_person_types_into_a_container(lab: Lab) -> None:
     attached.until("33 99")
     attached.until("42")
     assert attached.end() == 0
+    # The shell has ended, and with it the container, which is started again.
+    again = "jsonpath={.status.containerStatuses[0].restartCount}=1"
+    lab.kubectl("wait", "pod/typing", f"--for={again}", "--timeout=30s")
+    lab.ready("typing")
     entered = in_terminal(lab, "exec", "-it", "typing", "--", "sh")
     entered.until("# ")
     entered.type("tty; exit 5\n")
