@@ -1,5 +1,8 @@
 .PHONY: setup demo test test-cluster kills soak mutants story lint clean FORCE
 
+# Most tests wait for something, so more of them run side by side than there are cores.
+SIDE_BY_SIDE = -n 3
+
 setup: .setup/done
 	@:
 
@@ -13,13 +16,14 @@ demo: setup
 
 # Every test, the story in both worlds included, but for those that need a real control plane.
 test: setup
-	.venv/bin/python -m pytest -m "not controlplane"
+	.venv/bin/python -m pytest $(SIDE_BY_SIDE) -m "not controlplane"
 
 # Against a real control plane: etcd, kube-apiserver, kube-controller-manager and Helm are built
-# first, from Go modules, with this machine's Go or PyPI's.
+# first, from Go modules, with this machine's Go or PyPI's. buildah, for the images, is installed.
 test-cluster: setup
 	tests/controlplane/build
-	.venv/bin/python -m pytest -m controlplane
+	tests/deploy/engine
+	.venv/bin/python -m pytest $(SIDE_BY_SIDE) -m controlplane
 
 # The operator is killed at random moments through 200 rollouts; prints the counts.
 kills: setup
@@ -34,8 +38,17 @@ soak: setup
 mutants: setup
 	PYTHONPATH=tests .venv/bin/python -m rollout.mutants
 
+# The guide in the lab; with CONTROL_PLANE=real on Kubernetes' own control plane, which is built
+# first.
 story: setup
+ifeq ($(CONTROL_PLANE),real)
+	tests/controlplane/build
+	SERINUS_STORY_CONTROL_PLANE=.setup/controlplane .venv/bin/python -m pytest tests/story
+else ifneq ($(CONTROL_PLANE),)
+	$(error CONTROL_PLANE is `real` or not set at all, not `$(CONTROL_PLANE)`)
+else
 	.venv/bin/python -m pytest tests/story
+endif
 
 lint: setup
 	.venv/bin/ruff check

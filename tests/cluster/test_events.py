@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from cluster.scripted_api import Api, scripted_api, status
-from serinus.cluster.events import AGGREGATED_FOR, EventRecorder, ObjectRef
+from serinus.cluster.events import AGGREGATED_FOR, REMEMBERED, EventRecorder, ObjectRef
 
 CANARY = ObjectRef("flagger.app/v1beta1", "Canary", "test", "podinfo", "u-1", "42")
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -73,6 +73,34 @@ async def test_the_same_words_count_up(api: Api) -> None:
     assert counted[4] == {"count": 2, "lastTimestamp": "2026-01-02T03:04:35Z"}
     assert other[0] == again[0] == "POST"
     assert again[4] is not None and again[4]["count"] == 1
+
+
+async def test_a_thousand_identical_halts_are_one_event(api: Api) -> None:
+    """As of a canary that halts for eight hours, twice a minute."""
+    clock = Clock()
+    async with recording(api, clock) as recorder:
+        for _ in range(1000):
+            recorder.record(CANARY, "Warning", "Synced", "Halt")
+            await recorder.close()
+            clock.now += timedelta(seconds=30)
+    methods = [method for method, *_ in api.requests]
+    assert methods == ["POST"] + ["PATCH"] * 999
+    *_, last = api.requests[-1]
+    assert last is not None and last["count"] == 1000
+
+
+async def test_what_differs_is_told_each_by_itself(api: Api) -> None:
+    """A halt that names a figure says another thing each time: one Event per interval, and the
+    API server keeps each for an hour. What is remembered of them stays bounded."""
+    clock = Clock()
+    async with recording(api, clock) as recorder:
+        for number in range(REMEMBERED + 100):
+            recorder.record(CANARY, "Warning", "Synced", f"Halt {number}")
+        await recorder.close(60)
+        recorder.record(CANARY, "Warning", "Synced", "Halt 0")
+        recorder.record(CANARY, "Warning", "Synced", f"Halt {REMEMBERED + 99}")
+        await recorder.close()
+    assert [method for method, *_ in api.requests[-2:]] == ["POST", "PATCH"]
 
 
 async def test_a_forgotten_event_is_made_anew(api: Api) -> None:

@@ -228,6 +228,25 @@ def definitions_refused(t: Talk) -> None:
 
 
 @case
+def schemas_without_structure(t: Talk) -> None:
+    for part in (
+        {"properties": {"a": {}}},
+        {"type": "array", "items": {}},
+        {"type": "object", "additionalProperties": {"nullable": True}},
+        {"x-kubernetes-int-or-string": True},
+        {"x-kubernetes-preserve-unknown-fields": True},
+    ):
+        made = definition(f"{t.namespace}.example")
+        version = made["spec"]["versions"][0]
+        version["schema"]["openAPIV3Schema"] = {"type": "object", "properties": {"spec": part}}
+        version["subresources"] = version["additionalPrinterColumns"] = None
+        t.post(f"{CRDS}?dryRun=All", made, keep=lambda one: one["kind"])
+    made = definition(f"{t.namespace}.example")
+    made["spec"]["versions"][0]["schema"]["openAPIV3Schema"] = {"properties": {}}
+    t.post(f"{CRDS}?dryRun=All", made)
+
+
+@case
 def definition_goes_and_takes_its_objects(t: Talk) -> None:
     path = _kind(t)
     t.post(path, _widget(t))

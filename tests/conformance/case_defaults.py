@@ -214,6 +214,19 @@ def namespaces(t: Talk) -> None:
 
 
 @case
+def leases_refused(t: Talk) -> None:
+    path = f"/apis/coordination.k8s.io/v1/namespaces/{t.namespace}/leases"
+    for spec in ({"leaseDurationSeconds": -1}, {"leaseTransitions": -1}):
+        t.post(path, {"metadata": {"name": "one"}, "spec": spec})
+
+
+@case
+def events_of_what_has_no_namespace(t: Talk) -> None:
+    event = {"metadata": {"name": "one.1"}, "involvedObject": {"kind": "Node", "name": "x"}}
+    t.post(f"{t.core}/events", {**event, "reason": "R", "message": "m"}, keep=lambda _: "made")
+
+
+@case
 def events(t: Talk) -> None:
     event = {
         "apiVersion": "v1",

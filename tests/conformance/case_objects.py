@@ -1,7 +1,9 @@
 """Creating, reading, replacing: versions, generations, and what is refused."""
 
+from typing import Any
+
 from conformance.cases import case
-from conformance.objects import config_map, deployment, pod, service
+from conformance.objects import autoscaler, config_map, deployment, pod, service
 from conformance.talk import Talk
 
 
@@ -237,3 +239,45 @@ def finding_out_who_writes(t: Talk) -> None:
 def managed_fields_reset(t: Talk) -> None:
     t.post(f"{t.core}/configmaps", config_map())
     t.merge(f"{t.core}/configmaps/one", {"metadata": {"managedFields": [{}]}})
+
+
+def _kinds(t: Talk) -> list[str]:
+    """Paths of one object of each of several kinds with a generation or a status."""
+    app = deployment()
+    template = {key: app["spec"][key] for key in ("selector", "template")}
+    made = {
+        f"{t.apps}/deployments": app,
+        f"{t.apps}/replicasets": {**app, "kind": "ReplicaSet"},
+        f"{t.apps}/daemonsets": {**app, "kind": "DaemonSet", "spec": template},
+        f"{t.core}/pods": pod("app"),
+        f"{t.core}/services": service(),
+        f"/apis/autoscaling/v2/namespaces/{t.namespace}/horizontalpodautoscalers": autoscaler(),
+        f"/apis/policy/v1/namespaces/{t.namespace}/poddisruptionbudgets": {
+            "metadata": {"name": "app"},
+            "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "app"}}},
+        },
+    }
+    for path, body in made.items():
+        t.quietly("POST", path, body)
+    return [f"{path}/app" for path in made]
+
+
+def _marks(made: dict) -> Any:  # type: ignore[type-arg]
+    metadata = made["metadata"]
+    return [metadata.get(key) for key in ("generation", "labels", "annotations", "finalizers")]
+
+
+@case
+def metadata_and_generations(t: Talk) -> None:
+    for path in _kinds(t):
+        t.merge(path, {"metadata": {"annotations": {"x": "1"}}}, keep=_marks)
+        t.merge(path, {"metadata": {"labels": {"x": "1"}}}, keep=_marks)
+        t.merge(path, {"metadata": {"finalizers": ["x.example/a"]}}, keep=_marks)
+        t.merge(path, {"metadata": {"annotations": None}}, keep=_marks)
+
+
+@case
+def metadata_by_way_of_a_status(t: Talk) -> None:
+    marks = {"labels": {"x": "1"}, "annotations": {"x": "1"}, "finalizers": ["x.example/a"]}
+    for path in _kinds(t):
+        t.merge(f"{path}/status", {"metadata": marks}, keep=_marks)

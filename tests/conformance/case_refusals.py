@@ -56,6 +56,13 @@ def keys_of_config_maps(t: Talk) -> None:
 
 
 @case
+def keys_like_paths_and_twice(t: Talk) -> None:
+    for key in (".", "..a", ".a"):
+        t.post(f"{t.core}/configmaps", config_map(data={key: "v"}), keep=lambda one: one["data"])
+    t.post(f"{t.core}/configmaps", {**config_map("two"), "binaryData": {"a": "dg=="}})
+
+
+@case
 def unknown_fields_warn(t: Talk) -> None:
     made = deployment(replicaz=2)
     made["spec"]["template"]["spec"]["containers"][0]["imagePullPolicies"] = "x"

@@ -1,11 +1,14 @@
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from conformance.differences import KNOWN
+from conformance.cases import LIVES
 from conformance.lab_server import LabServer
+from conformance.life import Life
+from conformance.report import Report
 from conformance.talk import Server
 from controlplane import ControlPlane, Missing
 
@@ -18,14 +21,8 @@ QUIET_CONTROLLERS = (
 """Those that deletions and new namespaces need; with more, Deployments would not stay as they are
 written."""
 
-
-@dataclass
-class Report:
-    versions: dict[str, str] = field(default_factory=dict)
-    cases: dict[str, int] = field(default_factory=dict)
-    seen: set[str] = field(default_factory=set)
-    """At which of the known places the lab has differed."""
-
+AT_ONCE = 8
+"""Lives played side by side."""
 
 REPORT = Report()
 
@@ -57,19 +54,90 @@ def real_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPla
 @pytest.fixture
 def server(which: str, request: pytest.FixtureRequest, report: Report) -> Server:
     asked: Server = request.getfixturevalue(f"{which}_server")
-    if which not in report.versions:
-        report.versions[which] = asked.request("GET", "/version").json["gitVersion"]
+    report.versions.setdefault(which, _version(asked))
     report.cases[which] = report.cases.get(which, 0) + 1
     return asked
 
 
+class Stage:
+    """Plays lives on one server, as many side by side as `AT_ONCE`."""
+
+    def __init__(self, server: Server, lives: list[str]) -> None:
+        self.server = server
+        self._pool = ThreadPoolExecutor(AT_ONCE)
+        self._playing: dict[str, Future[Life]] = {
+            one: self._pool.submit(self._play, one) for one in lives
+        }
+
+    def _play(self, life: str) -> Life:
+        talk = Life.begin(self.server, life)
+        LIVES[life](talk)
+        return talk
+
+    def played(self, life: str) -> Life:
+        """The life when it is over; raises what went wrong in it."""
+        return self._playing[life].result()
+
+    def close(self) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+
+@pytest.fixture(scope="session")
+def lab_stage(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Stage]:
+    with LabServer(tmp_path_factory.mktemp("lab-stage"), lively=True) as server:
+        made = Stage(server, _asked_for(request, "lab"))
+        yield made
+        made.close()
+
+
+@pytest.fixture(scope="session")
+def real_stage(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Stage]:
+    try:
+        plane = ControlPlane(tmp_path_factory.mktemp("real-stage")).__enter__()
+    except Missing as missing:
+        pytest.skip(str(missing))
+    made = Stage(plane, _asked_for(request, "real"))
+    yield made
+    made.close()
+    plane.stop()
+
+
+@pytest.fixture
+def stage(which: str, request: pytest.FixtureRequest, report: Report) -> Stage:
+    asked: Stage = request.getfixturevalue(f"{which}_stage")
+    report.versions.setdefault(which, _version(asked.server))
+    report.lives[which] = report.lives.get(which, 0) + 1
+    return asked
+
+
+def _asked_for(request: pytest.FixtureRequest, which: str) -> list[str]:
+    """The lives that this run has chosen, in its order."""
+    calls = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
+    return [str(one["life"]) for one in calls if "life" in one and one.get("which") == which]
+
+
+def _version(server: Server) -> str:
+    return str(server.request("GET", "/version").json["gitVersion"])
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand what this process has played to the one that tells it."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["conformance"] = REPORT.parts()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    REPORT.add(getattr(node, "workeroutput", {}).get("conformance"))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if not REPORT.cases:
+    if not REPORT.versions:
         return
     terminalreporter.section("conformance")
-    for which, count in sorted(REPORT.cases.items()):
-        name = "the lab's API server" if which == "lab" else "kube-apiserver"
-        terminalreporter.write_line(f"{count} cases on {name} {REPORT.versions[which]}")
-    terminalreporter.write_line("known differences of the lab, and in how many places:")
-    for one in KNOWN:
-        terminalreporter.write_line(f"  {len(one.places):2} {one.reason}")
+    for line in REPORT.lines():
+        terminalreporter.write_line(line)

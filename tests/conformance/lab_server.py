@@ -1,5 +1,5 @@
-"""The lab's API server as a process, with the controllers that deletions need and no more:
-Deployments and Pods stay as they are written."""
+"""The lab's API server as a process, with the controllers that deletions need and no more
+(Deployments and Pods stay as they are written), or with all of them and a kubelet that plays."""
 
 import asyncio
 import os
@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any, Self
 
 from controlplane.api import Answer, Api
+from controlplane.kubelet import Kubelet
 from controlplane.plane import KUBECTL
 from serinus.cluster.client import Client
 from serinus.cluster.connection import Connection
 from serinus.lab import pki
 from serinus.lab.apiserver.access.tokens import MASTERS, write_tokens
+from serinus.lab.controllers import run_controllers
 from serinus.lab.controllers.garbage import GarbageCollector
 from serinus.lab.controllers.inventory import Inventory
 from serinus.lab.controllers.namespace import NamespaceController
@@ -29,10 +31,11 @@ PATIENCE = 30.0
 
 
 class LabServer:
-    """Use with ``with``."""
+    """Use with ``with``. ``lively``: with all controllers, and pods that are played."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, lively: bool = False) -> None:
         self._paths = LabPaths(root)
+        self._lively = lively
         self._loop: asyncio.AbstractEventLoop | None = None
         self._main: asyncio.Task[None] | None = None
         self._thread = threading.Thread(target=lambda: asyncio.run(self._control()))
@@ -92,19 +95,12 @@ class LabServer:
         connection = Connection.with_token(self.address, CONTROLLERS, ca_pem=authority)
         try:
             async with Client(connection, field_manager="controllers") as client:
-                view = View(client)
-                inventory = Inventory(view)
-                parts = (
-                    NamespaceContents(view, authority),
-                    GarbageCollector(view, inventory),
-                    NamespaceController(view, inventory),
-                    inventory,
-                )
-                async with asyncio.TaskGroup() as group:
-                    group.create_task(view.run())
-                    await view.synced()
-                    for part in parts:
-                        group.create_task(part.run())
+                if self._lively:
+                    async with asyncio.TaskGroup() as group:
+                        group.create_task(Kubelet(client).run())
+                        group.create_task(run_controllers(client, ca_pem=authority))
+                else:
+                    await _for_deletions(client, authority)
         except asyncio.CancelledError:
             return
 
@@ -126,3 +122,19 @@ class LabServer:
         )
         assert not check or done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stdout}"
         return done.stdout
+
+
+async def _for_deletions(client: Client, authority: str) -> None:
+    view = View(client)
+    inventory = Inventory(view)
+    parts = (
+        NamespaceContents(view, authority),
+        GarbageCollector(view, inventory),
+        NamespaceController(view, inventory),
+        inventory,
+    )
+    async with asyncio.TaskGroup() as group:
+        group.create_task(view.run())
+        await view.synced()
+        for part in parts:
+            group.create_task(part.run())

@@ -9,7 +9,7 @@ import re
 import time
 from collections.abc import Callable
 from copy import deepcopy
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from controlplane.api import Answer
 
@@ -54,6 +54,16 @@ class Talk:
         self.written: list[Object] = []
         self._words: dict[tuple[str, str], str] = {}
         self._counts: dict[str, int] = {}
+
+    @classmethod
+    def begin(cls, server: Server, case: str) -> Self:
+        """In a new namespace, with what every namespace has."""
+        name = case.replace("/", "-").replace("_", "-")
+        server.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+        talk = cls(server, name)
+        talk.until(f"{talk.core}/serviceaccounts/default", lambda seen: seen.get("metadata"))
+        talk.until(f"{talk.core}/configmaps/kube-root-ca.crt", lambda seen: seen.get("metadata"))
+        return talk
 
     # -- asking -----------------------------------------------------------------------------
 

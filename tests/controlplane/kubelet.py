@@ -55,15 +55,19 @@ class Kubelet:
         self.late = late
         self._client = client
         self._pods: Cache[Object] = Cache(client, PODS, msgspec.json.decode)
-        self._due: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
+        # A pod has one worker: two at once would report it twice, the second time too late.
+        self._due: list[asyncio.Queue[tuple[str, str]]] = [asyncio.Queue() for _ in range(WORKERS)]
         self._played: dict[str, Play] = {}
         self._last_ip = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pods.subscribe(self._changed)
 
+    def _look_at(self, key: tuple[str, str]) -> None:
+        self._due[hash(key) % WORKERS].put_nowait(key)
+
     def _changed(self, change: Change[Object]) -> None:
         if change.new is not None:
-            self._due.put_nowait(change.key)
+            self._look_at(change.key)
         elif change.old is not None:
             self._played.pop(change.old["metadata"]["uid"], None)
 
@@ -74,7 +78,7 @@ class Kubelet:
 
     def _ask_all(self) -> None:
         for key in list(self._pods.keys()):
-            self._due.put_nowait(key)
+            self._look_at(key)
 
     async def run(self) -> None:
         """Until cancelled. An API server that goes away is waited for."""
@@ -82,8 +86,8 @@ class Kubelet:
         await self._register()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._pods.run())
-            for _ in range(WORKERS):
-                group.create_task(self._work(group))
+            for due in self._due:
+                group.create_task(self._work(group, due))
 
     async def _register(self) -> None:
         status = {
@@ -106,10 +110,12 @@ class Kubelet:
         except AlreadyExists:
             return
         await self._client.patch(NODES, None, NODE, {"status": status}, subresource="status")
+        # The API server taints a new Node, and nobody here takes that back once it is ready.
+        await self._client.patch(NODES, None, NODE, {"spec": {"taints": None}})
 
-    async def _work(self, group: asyncio.TaskGroup) -> None:
+    async def _work(self, group: asyncio.TaskGroup, due: "asyncio.Queue[tuple[str, str]]") -> None:
         while True:
-            key = await self._due.get()
+            key = await due.get()
             pod = self._pods.get(*key)
             if pod is None:
                 continue
@@ -122,7 +128,7 @@ class Kubelet:
 
     async def _later(self, key: tuple[str, str], seconds: float) -> None:
         await asyncio.sleep(seconds)
-        self._due.put_nowait(key)
+        self._look_at(key)
 
     async def _play(self, group: asyncio.TaskGroup, pod: Object) -> None:
         metadata = pod["metadata"]

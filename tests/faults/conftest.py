@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -33,6 +34,17 @@ COUNTS: list[str] = []
 def record_count() -> list[str]:
     """What is put here is printed at the end of the run."""
     return COUNTS
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand what this process has counted to the one that tells it."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["faults"] = COUNTS
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    COUNTS.extend(getattr(node, "workeroutput", {}).get("faults", ()))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -33,15 +33,17 @@ def replay(name: str, objects: Iterable[Object], since: int = 0) -> History:
     target: Object = {}
     split: tuple[int, int] | None = None
     for version, found in _in_order(objects):
-        kind, called = found["kind"], found["metadata"]["name"]
-        if kind == "Canary" and called == name:
-            canary = found
-        elif kind == "Deployment" and called == name:
-            target = found
-        elif kind == "MeshHTTPRoute" and called == name:
-            split = split_of(found, name)
-        else:
+        if subject(found) != name:
             continue
+        match found["kind"]:
+            case "Canary":
+                canary = found
+            case "Deployment":
+                target = found
+            case "MeshHTTPRoute" | "TrafficRoute":
+                split = split_of(found, name)
+            case _:
+                continue
         if version <= since:
             continue
         status = canary.get("status") or {}
@@ -66,8 +68,23 @@ def _wrong(canary: Object, target: Object, split: tuple[int, int]) -> Iterator[s
             yield f"{split[1]} percent on a canary without an available pod"
 
 
+def subject(found: Object) -> str:
+    """The canary that an object is, or is for; empty where it is for none."""
+    if found["kind"] != "TrafficRoute":
+        return str(found["metadata"]["name"])
+    # It has no namespace, so its name is longer than the canary's.
+    marks = found["metadata"].get("annotations") or {}
+    return str(marks.get("flagger.app/canary", "")).rpartition("/")[2]
+
+
 def split_of(route: Object, apex: str) -> tuple[int, int]:
     """Percent on the primary and on the canary."""
+    if route["kind"] == "TrafficRoute":
+        shares = {
+            one["destination"]["kuma.io/service"].partition("_")[0]: one["weight"]
+            for one in route["spec"]["conf"]["split"]
+        }
+        return shares[f"{apex}-primary"], shares[f"{apex}-canary"]
     rule = route["spec"]["to"][0]["rules"][0]
     by_name = {one["name"]: one["weight"] for one in rule["default"]["backendRefs"]}
     return by_name[f"{apex}-primary"], by_name[f"{apex}-canary"]

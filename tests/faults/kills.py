@@ -23,7 +23,7 @@ if str(REPOSITORY / "tests") not in sys.path:
 
 from executor.process import Operator  # noqa: E402
 from executor.scene import Scene  # noqa: E402
-from faults.invariants import expected_splits, replay, rollouts  # noqa: E402
+from faults.invariants import expected_splits, replay, rollouts, subject  # noqa: E402
 from faults.real_cluster import RealCluster  # noqa: E402
 
 Object = dict[str, Any]
@@ -197,8 +197,8 @@ class Kills:
         ]
         of: dict[str, list[Object]] = {course.name: [] for course in self._courses}
         for one in objects:
-            if one["metadata"]["name"] in of:
-                of[one["metadata"]["name"]].append(one)
+            if subject(one) in of:
+                of[subject(one)].append(one)
         for course in self._courses:
             result.broken += [f"{course.name}: {what}" for what in self._wrong(course, of)]
             result.rollouts += self._ended(course)

@@ -1,9 +1,13 @@
 """What people and older releases leave in a cluster ends in a clear state, and disturbs nobody."""
 
+import asyncio
 import json
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
+import aiohttp
 import pytest
 
 from executor.scene import Scene
@@ -133,6 +137,91 @@ def test_of_two_canaries_with_one_target_the_newer_names_the_older(scene: Scene)
     scene.await_phase("Succeeded")
     assert scene.weights() == expected_splits(["Succeeded"], (25, 50))
     assert scene.phase("another") == ""
+
+
+def test_an_unreadable_rival_keeps_its_target_until_it_goes(scene: Scene, schema: Any) -> None:
+    """The older one stops being readable in mid-rollout: the newer must not take over."""
+    scene.start()
+    _ = scene.routes, scene.events
+    scene.hold()
+    scene.apply(scene.canary("another", target="podinfo"))
+    scene.await_ready("False", 'canary "podinfo"', name="another")
+    schema(True)
+    broken = json.dumps({"spec": {"analysis": {"stepWeight": "some"}}})
+    scene.cluster.plane.until(
+        lambda: (
+            "patched"
+            in scene.within("patch", "canary", "podinfo", "--type=merge", "-p", broken, check=False)
+        )
+    )
+    schema(False)
+    scene.await_message("spec.analysis.stepWeight")
+    scene.within("annotate", "canary", "another", "look=again")
+    scene.await_ready("False", 'canary "podinfo"', "though it cannot be read now", name="another")
+    assert scene.weights()[-1] == (75, 25)
+    assert scene.phase("another") == ""
+    scene.peers.success = 100.0
+    scene.within("delete", "canary", "podinfo")
+    scene.await_phase("Initialized", "another")
+
+
+EVENTS = 10_000
+
+
+def test_ten_thousand_events_disturb_nobody(scene: Scene, record_count: list[str]) -> None:
+    operator = scene.start()
+    _ = scene.routes
+    scene.begin()
+    uid = scene.canaries.latest["podinfo"]["metadata"]["uid"]
+    began = time.monotonic()
+    asyncio.run(tell_much(scene, uid))
+    made = time.monotonic() - began
+    scene.release("v2")
+    scene.await_phase("Succeeded")
+    assert scene.weights() == expected_splits(["Succeeded"], (25, 50))
+    asked = [seen for seen in scene.peers.requests if "/events" in seen.path]
+    assert {seen.method for seen in asked} <= {"POST", "PATCH"}, "it reads no events"
+    began = time.monotonic()
+    told = scene.within("describe", "canary", "podinfo")
+    assert "Advance podinfo" in told and "remark 9999" in told
+    record_count.append(
+        f"{EVENTS} events of a canary made in {made:.1f} s, "
+        f"described in {time.monotonic() - began:.1f} s"
+    )
+    assert [line for line in operator.log() if line["level"] == "error"] == []
+
+
+async def tell_much(scene: Scene, uid: str) -> None:
+    """Events of the canary, as fast as the API server takes them."""
+    path = f"{scene.cluster.address}/api/v1/namespaces/{scene.namespace}/events"
+    headers = {"Authorization": f"Bearer {scene.cluster.token}"}
+    moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    numbers = iter(range(EVENTS))
+
+    async def write(session: aiohttp.ClientSession) -> None:
+        for number in numbers:
+            body = {
+                "metadata": {"name": f"podinfo.remark-{number}"},
+                "involvedObject": {
+                    "apiVersion": "flagger.app/v1beta1",
+                    "kind": "Canary",
+                    "name": "podinfo",
+                    "namespace": scene.namespace,
+                    "uid": uid,
+                },
+                "type": "Normal",
+                "reason": "Synced",
+                "message": f"remark {number}",
+                "firstTimestamp": moment,
+                "lastTimestamp": moment,
+                "count": 1,
+            }
+            async with session.post(path, json=body, ssl=False) as answer:
+                assert answer.status == 201, await answer.text()
+
+    async with aiohttp.ClientSession(headers=headers) as session, asyncio.TaskGroup() as writers:
+        for _ in range(16):
+            writers.create_task(write(session))
 
 
 def test_a_canary_under_a_new_name_takes_over(scene: Scene) -> None:

@@ -35,6 +35,23 @@ def route(primary: int, on_canary: int) -> Object:
     return {"kind": "MeshHTTPRoute", "metadata": _meta(), "spec": spec}
 
 
+def traffic_route(primary: int, on_canary: int, of: str = "test/app") -> Object:
+    split = [
+        {"weight": weight, "destination": {"kuma.io/service": f"{name}_test_svc_80"}}
+        for name, weight in (("app-primary", primary), ("app-canary", on_canary))
+    ]
+    metadata = {**_meta(), "name": "app-test", "annotations": {"flagger.app/canary": of}}
+    return {"kind": "TrafficRoute", "metadata": metadata, "spec": {"conf": {"split": split}}}
+
+
+def test_a_traffic_route_is_judged_as_well() -> None:
+    story = [target(1, 1), canary(25), traffic_route(75, 25), traffic_route(1, 99, "test/other")]
+    assert replay("app", story).broken == []
+    told = replay("app", [*story, traffic_route(40, 60)])
+    assert told.splits == [(75, 25), (40, 60)]
+    assert [what for what in told.broken if "60 percent on the canary" in what]
+
+
 def test_a_good_rollout_is_not_complained_about() -> None:
     story = [target(1, 1), canary(0), route(100, 0), canary(25), route(75, 25)]
     story += [canary(50), route(50, 50), canary(0), route(100, 0), target(0, 0)]

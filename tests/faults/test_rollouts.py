@@ -18,7 +18,7 @@ from faults.real_cluster import RealCluster
 
 pytestmark = pytest.mark.controlplane
 
-OURS = r"/(canaries|deployments|services|meshhttproutes)"
+OURS = r"/(canaries|deployments|services|meshhttproutes|trafficroutes)"
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
 PROMETHEUS = "^/api/v1/query"
 WATCHES = "watch=true"
@@ -84,6 +84,10 @@ class Stage:
 
 @pytest.fixture(scope="module")
 def stage(cluster: RealCluster) -> Iterator[Stage]:
+    yield from staged(cluster)
+
+
+def staged(cluster: RealCluster) -> Iterator[Stage]:
     cluster.proxy.heal()
     with new_scene(cluster) as scene:
         _ = scene.routes, scene.events, scene.deployments, scene.canaries
@@ -94,10 +98,15 @@ def stage(cluster: RealCluster) -> Iterator[Stage]:
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_same_ends_by_the_same_steps(stage: Stage, fault: str) -> None:
+    same_ends(stage, fault, FAULTS[fault])
+
+
+def same_ends(stage: Stage, fault: str, rules: list[Rule]) -> None:
+    """Play a promotion and a rollback under these rules, and judge them."""
     scene, proxy = stage.scene, stage.scene.peers
     assert isinstance(proxy, Proxy)
     proxy.chances = random.Random(fault)
-    rules = proxy.rules = FAULTS[fault]
+    proxy.rules = rules
     told = scene.messages()
     if any(rule.path == WATCHES for rule in rules):
         proxy.drop_watches()

@@ -54,7 +54,7 @@ async def test_whom_the_test_matches_and_nobody_else_gets_the_canary(
 ) -> None:
     async with scene(version, tmp_path, routes(version, FULL)) as (stage, session):
         async with Callers(session) as callers:
-            stage.deliver(stage.world(routes(version, MATCHED)))
+            await stage.deliver(stage.world(routes(version, MATCHED)))
             await reached(session, cookie="canary=always")
             for _ in range(20):
                 insider = {"x_canary": "insider", "x_mail": "a@example.com"}
@@ -65,7 +65,7 @@ async def test_whom_the_test_matches_and_nobody_else_gets_the_canary(
                 if version is V2_14:
                     assert await asked(session, "?beta=yes") == "canary"
                     assert await asked(session, "?beta=no") == "primary"
-            stage.deliver(stage.world(routes(version, FULL)))
+            await stage.deliver(stage.world(routes(version, FULL)))
             await callers.answered(50)
         assert set(callers.counts) == {"primary"}
 
@@ -76,13 +76,13 @@ async def test_callers_stay_where_their_cookie_is_from(tmp_path: Path) -> None:
         async with Callers(session) as callers:
             for share in (1, 50, 99):
                 traffic = Traffic(Weights(100 - share, share), affinity=affinity)
-                stage.deliver(stage.world(routes(V2_14, traffic)))
+                await stage.deliver(stage.world(routes(V2_14, traffic)))
                 await reached(session, cookie="side=c4n4ry")
                 for _ in range(30):
                     assert await asked(session, cookie="x=y; side=c4n4ry") == "canary"
                     assert await asked(session, cookie="old=pr1m4ry; x=y") == "primary"
                     assert await asked(session, cookie="side=c4n4ry; old=pr1m4ry") == "canary"
-            stage.deliver(stage.world(routes(V2_14, FULL)))
+            await stage.deliver(stage.world(routes(V2_14, FULL)))
             await stage.until(session, {"primary"})
             assert await asked(session, cookie="side=c4n4ry") == "primary"
         assert set(callers.counts) == {"primary", "canary"}
@@ -92,7 +92,7 @@ async def test_copies_arrive_and_only_the_primary_answers(tmp_path: Path) -> Non
     mirrored = Traffic(Weights(100, 0), mirrored=True)
     async with scene(V2_14, tmp_path, routes(V2_14, FULL)) as (stage, session):
         async with Callers(session) as callers:
-            stage.deliver(stage.world(routes(V2_14, mirrored)))
+            await stage.deliver(stage.world(routes(V2_14, mirrored)))
             copies = 0
             for _ in range(200):
                 await get(session)
@@ -100,7 +100,7 @@ async def test_copies_arrive_and_only_the_primary_answers(tmp_path: Path) -> Non
                 if copies > 10:
                     break
             assert copies > 10
-            stage.deliver(stage.world(routes(V2_14, FULL)))
+            await stage.deliver(stage.world(routes(V2_14, FULL)))
             await callers.answered(50)
         assert set(callers.counts) == {"primary"}
 

@@ -24,6 +24,10 @@ FOLDERS = {
 }
 """The guide's remote folders -> ours, the one change that its commands get."""
 
+CONTROL_PLANE = os.environ.get("SERINUS_STORY_CONTROL_PLANE")
+"""The folder of a real control plane's programs, to play on those (`make story
+CONTROL_PLANE=real`); the embedded one unless told."""
+
 POLL = 0.25
 
 
@@ -118,7 +122,7 @@ class StoryLab:
 def story_lab(name: str, kuma: str) -> Iterator[StoryLab]:
     """A lab of this test's own."""
     world.down(name)
-    info = world.up(name, kuma)
+    info = world.up(name, kuma, control_plane=Path(CONTROL_PLANE) if CONTROL_PLANE else None)
     try:
         yield StoryLab(info)
     finally:

@@ -5,6 +5,7 @@ One unreadable object must not keep the others from being read: nothing here rai
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TypeVar
 
 import msgspec
@@ -36,7 +37,8 @@ _GOT = {**_WORDS, "float": "a number with a fraction", "int": "a number"}
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """An object that cannot be read, with as much of its identity as could be."""
+    """An object that cannot be read, with as much of its identity as could be. ``target_name`` is
+    what a Canary names, which may be what it is rolling out; empty where not even that is told."""
 
     namespace: str
     name: str
@@ -44,6 +46,8 @@ class Malformed:
     resource_version: str
     path: str
     message: str
+    target_name: str = ""
+    created: datetime | None = None
 
     @property
     def problem(self) -> Problem:
@@ -113,17 +117,26 @@ def _explain(text: str) -> tuple[str, str]:
 
 
 def _malformed(document: Any, path: str, message: str) -> Malformed:
-    metadata = document.get("metadata") if isinstance(document, dict) else None
-
-    def text(key: str) -> str:
-        value = metadata.get(key) if isinstance(metadata, dict) else None
+    def text(*keys: str) -> str:
+        value = document
+        for key in keys:
+            value = value.get(key) if isinstance(value, dict) else None
         return value if isinstance(value, str) else ""
 
     return Malformed(
-        namespace=text("namespace"),
-        name=text("name"),
-        uid=text("uid"),
-        resource_version=text("resourceVersion"),
+        namespace=text("metadata", "namespace"),
+        name=text("metadata", "name"),
+        uid=text("metadata", "uid"),
+        resource_version=text("metadata", "resourceVersion"),
         path=path,
         message=message,
+        target_name=text("spec", "targetRef", "name"),
+        created=_moment(text("metadata", "creationTimestamp")),
     )
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        return msgspec.convert(text, datetime)
+    except msgspec.ValidationError:
+        return None

@@ -1,5 +1,6 @@
 """`serinus demo`: the guide, played from beginning to end."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,6 +18,12 @@ def demo(
     kuma: Annotated[
         str, typer.Option("--kuma", metavar="VERSION", help="Kuma to play: 1.8 or 2.14.")
     ] = "2.14",
+    control_plane: Annotated[
+        Path | None,
+        typer.Option(
+            "--control-plane", metavar="DIR", help="Play it on a real control plane (see lab up)."
+        ),
+    ] = None,
     name: Annotated[
         str, typer.Option("--name", help="Name of the lab that is made for it.")
     ] = DEFAULT_NAME,
@@ -35,4 +42,4 @@ def demo(
     """
     from serinus.lab.demo.main import Options, run
 
-    raise typer.Exit(run(Options(name, kuma, as_written, keep, live)))
+    raise typer.Exit(run(Options(name, kuma, control_plane, as_written, keep, live)))

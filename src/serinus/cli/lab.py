@@ -69,6 +69,15 @@ def up(
             help="API server's port on 127.0.0.1; a free one unless told.",
         ),
     ] = None,
+    control_plane: Annotated[
+        Path | None,
+        typer.Option(
+            "--control-plane",
+            metavar="DIR",
+            help="Stand on a real control plane: DIR holds etcd, kube-apiserver and "
+            "kube-controller-manager.",
+        ),
+    ] = None,
     output: AnswerAs = Output.TEXT,
 ) -> None:
     """Start a lab and wait until it is ready.
@@ -81,13 +90,14 @@ def up(
     try:
         if kuma is not None:
             versions.played(kuma)
-        info = world.up(name, kuma, port=port, images=images)
+        info = world.up(name, kuma, port=port, images=images, control_plane=control_plane)
     except (world.LabError, ValueError) as error:
         raise CommandError(str(error)) from None
     if output is Output.JSON:
         typer.echo(json.dumps(_described(info)))
         return
-    typer.echo(f"The lab {name} is up: Kuma {info.kuma}, {info.server}")
+    where = f", control plane of {info.control_plane}" if info.control_plane else ""
+    typer.echo(f"The lab {name} is up: Kuma {info.kuma}{where}, {info.server}")
     typer.echo(f"  export KUBECONFIG={info.paths.kubeconfig}")
     typer.echo(f"or `serinus lab shell{_flag(name)}`")
 
@@ -126,10 +136,11 @@ def status(
     if not labs:
         typer.echo("There is no lab; start one with `serinus lab up`.")
         return
-    rows = [("NAME", "STATE", "KUMA", "SERVER", "STARTED")]
+    rows = [("NAME", "STATE", "KUMA", "CONTROL PLANE", "SERVER", "STARTED")]
     for info in labs:
         state = "running" if info.running else "stopped"
-        rows.append((info.name, state, info.kuma, info.server, info.started))
+        plane = info.control_plane or "embedded"
+        rows.append((info.name, state, info.kuma, plane, info.server, info.started))
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
@@ -236,6 +247,7 @@ def _described(info: "LabInfo") -> dict[str, Any]:
         "name": info.name,
         "running": info.running,
         "kuma": info.kuma,
+        "controlPlane": info.control_plane,
         "server": info.server,
         "port": info.port,
         "started": info.started,

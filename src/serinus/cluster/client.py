@@ -14,6 +14,7 @@ from typing import Any, Self
 
 import aiohttp
 import msgspec
+from aiohttp.abc import AbstractStreamWriter
 
 from serinus import __version__
 from serinus.cluster.connection import Connection
@@ -38,6 +39,7 @@ two, shorter than the 90 s after which the API server hangs up."""
 _NOT_SAFE_TO_REPEAT = frozenset({"POST"})
 
 Params = Mapping[str, str | int]
+MayWrite = Callable[[], bool]
 
 
 class PatchKind(enum.Enum):
@@ -49,14 +51,42 @@ class PatchKind(enum.Enum):
     APPLY = "application/apply-patch+yaml"
 
 
+class _Withheld(Exception):
+    """A body that was not sent; aiohttp makes it the cause of an error of its own."""
+
+
+class _Fenced(aiohttp.BytesPayload):
+    """A body that asks whether it may be sent when all else is done: there is a connection, and
+    the headers wait for the body's first byte. So a process that is stopped while it waits for a
+    connection, or for a turn of its own event loop, asks when it wakes."""
+
+    def __init__(self, content: bytes, may_write: MayWrite) -> None:
+        super().__init__(content)
+        self._may_write = may_write
+
+    def _ask(self) -> None:
+        if not self._may_write():
+            raise _Withheld
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        self._ask()  # Which of the two is called is aiohttp's affair.
+        await super().write(writer)
+
+    async def write_with_length(
+        self, writer: AbstractStreamWriter, content_length: int | None
+    ) -> None:
+        self._ask()
+        await super().write_with_length(writer, content_length)
+
+
 class Client:
     """One user's session with one API server. Use as a context manager, or `close` it.
 
     Every method raises `ApiError` (or the subclass that fits) when the server refuses, and
     `Unreachable` when it does not answer. ``timeout`` is for a whole answer, in seconds;
     ``field_manager`` is the name under which writes are recorded in ``managedFields``.
-    ``may_write`` is asked right before each request that is not a GET, every attempt of it; where
-    it says no, `NotLeading` is raised and nothing is sent.
+    ``may_write`` is asked in the moment in which a request that is not a GET leaves, every attempt
+    of it; where it says no, `NotLeading` is raised and nothing is sent.
     """
 
     def __init__(
@@ -65,7 +95,7 @@ class Client:
         *,
         field_manager: str = "serinus",
         timeout: float = 30.0,
-        may_write: Callable[[], bool] = lambda: True,
+        may_write: MayWrite = lambda: True,
     ) -> None:
         self.connection = connection
         self.field_manager = field_manager
@@ -279,14 +309,13 @@ class Client:
         async with AsyncExitStack() as stack:
             with self._reaching(method, path):
                 credentials = await connection.headers()
-                if method != "GET" and not self._may_write():
-                    raise NotLeading(f"{method} {path} was not sent: this process does not lead")
+                body = data if method == "GET" else _Fenced(data or b"", self._may_write)
                 answer = await stack.enter_async_context(
                     self._session.request(
                         method,
                         connection.server + path,
                         params=params,
-                        data=data,
+                        data=body,
                         headers={**headers, **credentials},
                         timeout=limit,
                         ssl=connection.ssl if connection.ssl is not None else True,
@@ -321,6 +350,10 @@ class Client:
         except TimeoutError as error:
             raise Unreachable(f"{server} did not answer {method} {path} in time") from error
         except (aiohttp.ClientError, OSError) as error:
+            if isinstance(error.__cause__, _Withheld):
+                raise NotLeading(
+                    f"{method} {path} was not sent: this process does not lead"
+                ) from None
             words = str(error) or type(error).__name__
             raise Unreachable(f"{method} {path} at {server}: {words}") from error
 

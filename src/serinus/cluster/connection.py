@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from ssl import SSLContext, create_default_context
 
 Headers = Callable[[], Awaitable[Mapping[str, str]]]
@@ -9,6 +10,34 @@ Headers = Callable[[], Awaitable[Mapping[str, str]]]
 
 async def _anonymous() -> Mapping[str, str]:
     return {}
+
+
+class AuthorityFile:
+    """The file of the authorities that a context trusts, read again when it changes.
+
+    New connections go by it at once. One that is taken out stays trusted until the process ends:
+    a context only takes more. A file that is gone changes nothing: it may be a temporary copy of
+    what a kubeconfig holds itself. Raises `OSError` from the start where there is none, and later
+    where it is no PEM.
+    """
+
+    def __init__(self, path: Path, trust: SSLContext) -> None:
+        self._path = path
+        self._trust = trust
+        self._read = self._version()
+
+    def _version(self) -> tuple[int, int, int]:
+        found = self._path.stat()
+        return (found.st_mtime_ns, found.st_size, found.st_ino)
+
+    def refresh(self) -> None:
+        """Look whether it is another one now; that costs some microseconds."""
+        if not self._path.exists():
+            return
+        version = self._version()
+        if version != self._read:
+            self._trust.load_verify_locations(cafile=str(self._path))
+            self._read = version
 
 
 @dataclass(frozen=True, slots=True)

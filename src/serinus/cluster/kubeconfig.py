@@ -15,7 +15,7 @@ from pathlib import Path
 from ssl import CERT_NONE, SSLContext, create_default_context
 from typing import Any
 
-from serinus.cluster.connection import Connection
+from serinus.cluster.connection import AuthorityFile, Connection
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
@@ -71,18 +71,16 @@ class _Account:
 
     def __init__(self, directory: Path, trust: SSLContext) -> None:
         self._directory = directory
-        self._trust = trust
+        self._authorities = AuthorityFile(directory / "ca.crt", trust)
         self._read()
 
     def _read(self) -> None:
-        # An authority that is replaced stays trusted until the process ends: a context only
-        # takes more. New connections go by it at once.
-        self._trust.load_verify_locations(cafile=str(self._directory / "ca.crt"))
         token = (self._directory / "token").read_text().strip()
         self._headers = {"Authorization": f"Bearer {token}"}
         self._due = time.monotonic() + TOKEN_AGE
 
     async def headers(self) -> Mapping[str, str]:
+        self._authorities.refresh()
         if time.monotonic() >= self._due:
             self._read()
         return self._headers
@@ -111,10 +109,11 @@ async def from_kubeconfig(paths: str, context: str | None = None) -> Connection:
         )
     except (ConfigException, OSError) as error:
         raise NoConnection(f"the kubeconfig {paths} cannot be used: {error}") from error
+    trust = _trust(configuration)
     return Connection(
         configuration.host.rstrip("/"),
-        _trust(configuration),
-        _Credentials(loader, configuration).headers,
+        trust,
+        _Credentials(loader, configuration, trust).headers,
         loader.current_context["context"].get("namespace") or "default",
         configuration.proxy,
         configuration.tls_server_name,
@@ -145,13 +144,18 @@ def _trust(configuration: Any) -> SSLContext | None:
 class _Credentials:
     """What the package found to authenticate with, renewed through it."""
 
-    def __init__(self, loader: Any, configuration: Any) -> None:
+    def __init__(self, loader: Any, configuration: Any, trust: SSLContext | None) -> None:
         self._loader = loader
         self._configuration = configuration
+        # The package writes an authority that is in the kubeconfig itself to a file, too.
+        path = configuration.ssl_ca_cert
+        self._authorities = AuthorityFile(Path(path), trust) if trust and path else None
         self._lock = asyncio.Lock()
         self._due = time.monotonic() + TOKEN_AGE
 
     async def headers(self) -> Mapping[str, str]:
+        if self._authorities is not None:
+            self._authorities.refresh()
         if time.monotonic() >= self._due:
             async with self._lock:
                 if time.monotonic() >= self._due:

@@ -22,7 +22,9 @@ import structlog
 
 from serinus.cluster.errors import ApiError, Unreachable
 from serinus.lab import components, pki
-from serinus.lab.addresses import API_SERVER_PORT, DNS_PORT, KUBELET_PORT, NODE_IP
+from serinus.lab.addresses import DNS_PORT, KUBELET_PORT, NODE_IP
+from serinus.lab.controlplane.embedded import Embedded
+from serinus.lab.controlplane.plane import ControlPlane
 from serinus.lab.images.table import ImageTable
 from serinus.lab.kubelet import dns, network
 from serinus.lab.kubelet.kubelet import Kubelet
@@ -31,23 +33,28 @@ from serinus.lab.kubelet.server import KubeletServer, tls_context
 from serinus.lab.paths import LabPaths
 
 REAP_SECONDS = 10.0
-API_SERVER_SECONDS = 20.0
-"""How long the API server may take to answer for the first time."""
+ANSWER_SECONDS = 60.0
+"""How long the lab waits for what the API server must be able to answer."""
 
 STOP_SECONDS = 2.0
+POLL_SECONDS = 0.03
+
+DEFAULT_ACCOUNT = "/api/v1/namespaces/default/serviceaccounts/default"
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """``fd`` is the listening socket for people outside, ``ready_fd`` where to say "ready"."""
+    """``fd`` is the listening socket for people outside, ``ready_fd`` where to say "ready";
+    ``control_plane`` holds the programs of a real control plane, None for the embedded one."""
 
     root: Path
     fd: int
     ready_fd: int | None
     kuma: str
     images: Path | None
+    control_plane: Path | None
 
 
 def parse(argv: list[str]) -> Settings:
@@ -58,8 +65,8 @@ def parse(argv: list[str]) -> Settings:
     parser.add_argument("--ready-fd", type=int, help="a pipe that is told when the node is ready")
     parser.add_argument("--kuma", default="2.14", help="the version of Kuma to play")
     parser.add_argument("--images", type=Path, help="a YAML file with further images")
-    options = parser.parse_args(argv)
-    return Settings(options.root, options.fd, options.ready_fd, options.kuma, options.images)
+    parser.add_argument("--control-plane", type=Path, help="the folder of a real one's programs")
+    return Settings(**vars(parser.parse_args(argv)))
 
 
 def configure_logs() -> None:
@@ -85,38 +92,30 @@ def prepare_mounts() -> None:
     Path(network.NETNS_DIR).mkdir()
 
 
-async def run_api_server(settings: Settings) -> None:
-    """Keep the API server running, for ever; when cancelled, end it."""
-    command = [sys.executable, "-m", "serinus.lab.apiserver", "--root", str(settings.root)]
-    command += ["--fd", str(settings.fd), "--listen", f"{NODE_IP}:{API_SERVER_PORT}"]
-    while True:
-        process = await asyncio.create_subprocess_exec(
-            *command, stdin=subprocess.DEVNULL, pass_fds=(settings.fd,)
-        )
-        try:
-            status = await process.wait()
-        except asyncio.CancelledError:
-            process.terminate()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(STOP_SECONDS):
-                    await process.wait()
-            raise
-        log.error("API server ended and is started again", status=status)
-        await asyncio.sleep(0.5)
+def control_plane(settings: Settings) -> ControlPlane:
+    """The one that was chosen."""
+    paths = LabPaths(settings.root)
+    if settings.control_plane is None:
+        return Embedded(paths, settings.fd)
+    from serinus.lab.controlplane.programs import Programs
+    from serinus.lab.controlplane.real import Real
+
+    return Real(Programs(settings.control_plane), paths, settings.fd)
 
 
-async def wait_for_api_server(paths: LabPaths) -> None:
-    """Return when the API server answers; raises TimeoutError."""
-    deadline = time.monotonic() + API_SERVER_SECONDS
+async def answered(path: str, paths: LabPaths) -> None:
+    """Return when the API server has an answer to that; raises TimeoutError."""
+    deadline = time.monotonic() + ANSWER_SECONDS
     async with components.client_for(components.KUBELET, paths) as client:
         while True:
             try:
-                await client.request("GET", "/readyz")
+                await client.request("GET", path)
                 return
             except (ApiError, Unreachable) as error:
                 if time.monotonic() > deadline:
-                    raise TimeoutError(f"the API server does not answer: {error}") from None
-                await asyncio.sleep(0.03)
+                    words = f"the API server has no answer to {path}: {error}"
+                    raise TimeoutError(words) from None
+                await asyncio.sleep(POLL_SECONDS)
 
 
 async def keep(name: str, part: Callable[[], Awaitable[None]]) -> None:
@@ -177,22 +176,25 @@ class NodeProcess:
         images = ImageTable.load(self._settings.images)
         await network.set_up_node()
         self._start("reaper", reap)
-        self._start("API server", lambda: run_api_server(self._settings))
-        await wait_for_api_server(self._paths)
+        plane = control_plane(self._settings)
+        for name, part in plane.servers().items():
+            self._start(name, part)
+        await answered("/readyz", self._paths)
         kubelet = Kubelet(
             components.client_for(components.KUBELET, self._paths), self._paths, images
         )
         self._start("kubelet", kubelet.run)
-        self._start("controllers", self._controllers)
+        for name, part in plane.controllers().items():
+            self._start(name, part)
         self._start("mesh", self._mesh)
         names = await dns.serve(kubelet.zone, str(NODE_IP), DNS_PORT)
         tls = tls_context(pki.Pki(self._paths.pki))
         server = await KubeletServer(kubelet).start(str(NODE_IP), KUBELET_PORT, tls)
-        # A pod made before the mesh's webhooks are there would have no sidecar.
-        ready = asyncio.create_task(_all_set(kubelet.ready, self._mesh_ready))
+        ready = asyncio.create_task(self._ready(kubelet))
         end = asyncio.create_task(_all_set(ended))
         await asyncio.wait({ready, end}, return_when=asyncio.FIRST_COMPLETED)
         if ready.done():
+            ready.result()
             self._say_ready()
         ready.cancel()
         await end
@@ -200,9 +202,16 @@ class NodeProcess:
         await kubelet.end_pods(STOP_SECONDS)
         names.close()
         await server.cleanup()
+        # One after the other: a part may need those before it for a clean end.
         for task in reversed(self._tasks):
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _ready(self, kubelet: Kubelet) -> None:
+        # A pod made before the mesh's webhooks are there would have no sidecar; one made before
+        # its ServiceAccount is refused.
+        await _all_set(kubelet.ready, self._mesh_ready)
+        await answered(DEFAULT_ACCOUNT, self._paths)
 
     def _start(self, name: str, part: Callable[[], Awaitable[None]]) -> None:
         self._tasks.append(asyncio.create_task(keep(name, part), name=name))
@@ -212,13 +221,6 @@ class NodeProcess:
         if self._settings.ready_fd is not None:
             os.write(self._settings.ready_fd, b"ready\n")
             os.close(self._settings.ready_fd)
-
-    async def _controllers(self) -> None:
-        from serinus.lab.controllers import run_controllers
-
-        authority = pki.Pki(self._paths.pki).ca.cert.read_text()
-        async with components.client_for(components.CONTROLLERS, self._paths) as client:
-            await run_controllers(client, ca_pem=authority)
 
     async def _mesh(self) -> None:
         from serinus.lab.mesh.control_plane import run_mesh

@@ -17,8 +17,13 @@ class LabPaths:
 
     @property
     def state(self) -> Path:
-        """The API server's store (SQLite)."""
+        """The embedded API server's store (SQLite)."""
         return self.root / "state.db"
+
+    @property
+    def etcd(self) -> Path:
+        """etcd's directory: the state of a lab with a real control plane."""
+        return self.root / "etcd"
 
     @property
     def pki(self) -> Path:
@@ -29,6 +34,16 @@ class LabPaths:
     def tokens(self) -> Path:
         """Bearer tokens of people and components (`serinus.lab.apiserver.access.tokens`)."""
         return self.root / "tokens.json"
+
+    @property
+    def token_file(self) -> Path:
+        """The same for a real API server (`serinus.lab.controlplane.files`)."""
+        return self.root / "tokens.csv"
+
+    @property
+    def controllers_kubeconfig(self) -> Path:
+        """How kube-controller-manager asks the API server, from inside the lab."""
+        return self.root / "controllers.kubeconfig"
 
     @property
     def xds(self) -> Path:

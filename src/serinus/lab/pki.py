@@ -120,14 +120,15 @@ def issue_server(pki: Pki, pair: KeyPair, name: str, names: Iterable[str]) -> No
     _issue(pki.ca, pair, name, "", _SERVER, names)
 
 
-def _write_private(path: Path, content: bytes) -> None:
+def write_private(path: Path, content: bytes) -> None:
+    """Write a file for its owner's eyes only."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
 
 
 def _write_key(path: Path, key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> None:
-    _write_private(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    write_private(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
 
 
 def _name(common: str, organisation: str = "") -> x509.Name:
@@ -231,4 +232,4 @@ def write_kubeconfig(path: Path, lab: str, server: str, ca: Path, token: str) ->
         "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
         "current-context": name,
     }
-    _write_private(path, yaml.safe_dump(content, sort_keys=False).encode())
+    write_private(path, yaml.safe_dump(content, sort_keys=False).encode())

@@ -20,6 +20,7 @@ from pathlib import Path
 import msgspec
 
 from serinus.lab import components, pki
+from serinus.lab.controlplane import programs
 from serinus.lab.files import check_space, only_one, take_away
 from serinus.lab.images.table import ImagesFileError, ImageTable
 from serinus.lab.mesh.versions import played
@@ -28,7 +29,7 @@ from serinus.lab.requirements import lacking, search_path
 
 DEFAULT_KUMA = "2.14"
 
-START_SECONDS = 40.0
+START_SECONDS = 90.0
 """How long a lab may take to be ready."""
 
 TERM_SECONDS = 8.0
@@ -51,6 +52,8 @@ class LabInfo(msgspec.Struct, frozen=True):
     port: int
     kuma: str
     started: str
+    control_plane: str | None = None
+    """The directory of a real control plane's programs; None for the embedded one."""
 
     @property
     def server(self) -> str:
@@ -100,8 +103,10 @@ def up(
     *,
     port: int | None = None,
     images: Path | None = None,
+    control_plane: Path | None = None,
 ) -> LabInfo:
-    """Start a lab and wait until it is ready. ``port`` is its API server's on 127.0.0.1.
+    """Start a lab and wait until it is ready. ``port`` is its API server's on 127.0.0.1;
+    ``control_plane`` the directory of a real control plane's programs, to stand on those.
 
     The state of a lab of that name that is not running any more is taken up again. Raises
     `LabError`, and then nothing new is left.
@@ -121,14 +126,22 @@ def up(
                 f"there is a lab {name} with Kuma {old.kuma}, not running; end it for good with "
                 f"`serinus lab down --name {name}` to begin one with Kuma {kuma_version}"
             )
+        if old is not None and old.control_plane is None and control_plane is not None:
+            raise LabError(
+                f"there is a lab {name} on the embedded control plane, not running; end it for "
+                f"good with `serinus lab down --name {name}` to begin one on a real one"
+            )
         kuma = kuma_version or (old.kuma if old else DEFAULT_KUMA)
         _check_version(kuma)
-        is_new = not paths.state.exists()
+        if control_plane is None and old is not None and old.control_plane is not None:
+            control_plane = Path(old.control_plane)
+        directory = _programs(control_plane)
+        is_new = not (paths.state.exists() or paths.etcd.exists())
         process = None
         with _listen(port) as listener:
             try:
                 _prepare(paths, name, listener.getsockname()[1])
-                process, ready = _spawn(paths, listener, kuma, images)
+                process, ready = _spawn(paths, listener, kuma, images, directory)
                 info = LabInfo(
                     name=name,
                     pid=process.pid,
@@ -136,6 +149,7 @@ def up(
                     port=listener.getsockname()[1],
                     kuma=kuma,
                     started=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                    control_plane=str(directory) if directory else None,
                 )
                 _write(paths.root / "lab.json", msgspec.json.encode(info))
             except BaseException:
@@ -199,6 +213,16 @@ def _check_version(kuma: str) -> None:
         raise LabError(str(error)) from None
 
 
+def _programs(control_plane: Path | None) -> Path | None:
+    """The directory by its full name, when all is in it."""
+    if control_plane is None:
+        return None
+    try:
+        return programs.find(control_plane).directory
+    except programs.MissingPrograms as error:
+        raise LabError(str(error)) from None
+
+
 @contextmanager
 def _writing() -> Iterator[None]:
     """Say where a lab's files are when they cannot be written."""
@@ -239,7 +263,11 @@ def _prepare(paths: LabPaths, name: str, port: int) -> None:
 
 
 def _spawn(
-    paths: LabPaths, listener: socket.socket, kuma: str, images: Path | None
+    paths: LabPaths,
+    listener: socket.socket,
+    kuma: str,
+    images: Path | None,
+    control_plane: Path | None,
 ) -> tuple[subprocess.Popen[bytes], int]:
     """Start the lab's processes; the second value is the pipe that says when they are ready."""
     ready, tell = os.pipe()
@@ -248,6 +276,8 @@ def _spawn(
     command += ["--fd", str(listener.fileno()), "--ready-fd", str(tell)]
     if images is not None:
         command += ["--images", str(images.resolve())]
+    if control_plane is not None:
+        command += ["--control-plane", str(control_plane)]
     environment = {
         **os.environ,
         "PATH": search_path(),

@@ -24,6 +24,8 @@ log = structlog.get_logger(__name__)
 
 Canaries = Cache[Canary | Malformed]
 
+TARGET_KINDS = ("Deployment", "DaemonSet", "Service")
+
 ECHO = 10.0
 """Seconds that a canary waits for the caches to show its own writes before it goes on anyway."""
 
@@ -114,14 +116,17 @@ class Controller:
         if not isinstance(change.new, Malformed):
             self._complaints.withdraw(change.key)
         self._know(change.key)
-        if isinstance(change.old, Canary):
+        if change.old is not None:
             self._free(change.old, change.new)
 
-    def _free(self, old: Canary, new: Canary | Malformed | None) -> None:
+    def _free(self, old: Canary | Malformed, new: Canary | Malformed | None) -> None:
         """Look at those that wait for the target that a canary has named until now."""
         target = old.target_name
-        if not isinstance(new, Canary) or new.target_name != target:
-            for key in self._watched.by(old.spec.target_ref.kind, old.namespace, target):
+        if new is not None and new.target_name == target:
+            return
+        kinds = (old.spec.target_ref.kind,) if isinstance(old, Canary) else TARGET_KINDS
+        for kind in kinds:
+            for key in self._watched.by(kind, old.namespace, target):
                 self._schedule.poke(key, time.monotonic())
 
     def _know(self, key: Key) -> None:

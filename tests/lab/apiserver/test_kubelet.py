@@ -30,7 +30,7 @@ async def _exec(request: web.Request) -> web.StreamResponse:
     socket = web.WebSocketResponse(protocols=["v5.channel.k8s.io", "v4.channel.k8s.io"])
     await socket.prepare(request)
     await socket.send_bytes(b"\x01" + " ".join(request.query.getall("command")).encode() + b"\n")
-    if request.query.get("stdin") == "true":
+    if request.query.get("input") == "true":
         async for message in socket:
             if message.data[:1] == b"\x00":
                 await socket.send_bytes(b"\x01" + message.data[1:])

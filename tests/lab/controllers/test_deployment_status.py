@@ -45,8 +45,17 @@ def test_counts_leave_zeros_out() -> None:
         "updatedReplicas": 2,
         "availableReplicas": 1,
         "unavailableReplicas": 2,
+        "terminatingReplicas": 0,
     }
-    assert told.counts([], None) == {}
+    assert told.counts([], None) == {"terminatingReplicas": 0}
+
+
+def test_those_that_terminate_are_unknown_until_all_tell() -> None:
+    tells = {"spec": {}, "status": {"observedGeneration": 1, "terminatingReplicas": 2}}
+    silent = {"spec": {}, "status": {"observedGeneration": 1}}
+    unseen = {"spec": {}, "status": {"replicas": 0}}
+    assert told.counts([tells, unseen], None)["terminatingReplicas"] == 2
+    assert "terminatingReplicas" not in told.counts([tells, silent], None)
 
 
 def test_availability_and_its_times() -> None:

@@ -68,9 +68,10 @@ def test_the_status_of_a_replicaset() -> None:
         "spec": {"minReadySeconds": 10, "template": template},
     }
     pods = [pod("a", 30, labels={"app": "x"}), pod("b", 4, labels={"app": "x"}), pod("c")]
-    assert replicaset_status(replicaset, pods, None, NOW) == (
+    assert replicaset_status(replicaset, pods, 1, None, NOW) == (
         {
             "replicas": 3,
+            "terminatingReplicas": 1,
             "fullyLabeledReplicas": 2,
             "readyReplicas": 2,
             "availableReplicas": 1,
@@ -78,8 +79,8 @@ def test_the_status_of_a_replicaset() -> None:
         },
         6,
     )
-    assert replicaset_status(replicaset, [], None, NOW) == (
-        {"replicas": 0, "observedGeneration": 3},
+    assert replicaset_status(replicaset, [], 0, None, NOW) == (
+        {"replicas": 0, "terminatingReplicas": 0, "observedGeneration": 3},
         None,
     )
 

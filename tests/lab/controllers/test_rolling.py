@@ -95,6 +95,8 @@ def test_the_new_one_grows_into_the_room_there_is(
         (Fences(2, 1, 0), (1, 0), [(2, 0)], {}),
         (Fences(2, 1, 1), (1, 0), [(2, 0)], {"old0": 1}),
         (Fences(3, 1, 0), (3, 3), [], {}),
+        # One that was made smaller has not counted its pods since.
+        (Fences(2, 1, 1), (1, 0), [(2, 3)], {}),
     ],
 )
 def test_old_ones_shrink_as_far_as_nobody_misses_them(

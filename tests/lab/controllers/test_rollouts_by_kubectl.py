@@ -51,6 +51,7 @@ def test_a_rollout_its_history_and_the_way_back(cluster: Cluster) -> None:
     status = cluster.get("deployment", "web")["status"]
     assert {key: status[key] for key in status if key.endswith("eplicas")} == {
         "replicas": 2, "updatedReplicas": 2, "readyReplicas": 2, "availableReplicas": 2,
+        "terminatingReplicas": 0,
     }  # fmt: skip
 
     cause = "kubernetes.io/change-cause=image v2"

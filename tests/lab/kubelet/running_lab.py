@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from controlplane import Missing, program
 from serinus.lab.world import LabInfo
 
 KUBECTL = Path(sys.executable).parent / "kubectl"
@@ -53,6 +56,14 @@ class Lab:
 
     def shell(self, pod: str, script: str, status: int | None = 0) -> str:
         return self.kubectl("exec", pod, "--", "sh", "-c", script, status=status)
+
+
+def built() -> Path:
+    """The folder of a real control plane's programs; skips the test when they are not there."""
+    try:
+        return program("etcd").parent
+    except Missing as missing:
+        pytest.skip(str(missing))
 
 
 def eventually(holds: Callable[[], bool], what: str) -> None:

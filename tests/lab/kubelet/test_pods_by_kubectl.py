@@ -9,7 +9,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from lab.kubelet.running_lab import PODINFO, Lab, eventually, in_terminal, pod, shell
+from lab.kubelet.running_lab import PODINFO, Lab, built, eventually, in_terminal, pod, shell
 from serinus.lab import components, world
 from serinus.lab.requirements import lacking
 
@@ -19,13 +19,19 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+@pytest.fixture(
+    scope="module",
+    params=["embedded", pytest.param("real", marks=pytest.mark.controlplane)],
+)
+def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     state: Path = tmp_path_factory.mktemp("state")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(state))
-        yield Lab(world.up("pods"))
-        world.down("pods")
+        try:
+            plane = built() if request.param == "real" else None
+            yield Lab(world.up("pods", control_plane=plane))
+        finally:
+            world.down("pods")
     shutil.rmtree(state)
 
 
@@ -152,6 +158,10 @@ def test_a_person_types_into_a_container(lab: Lab) -> None:
     attached.until("33 99")
     attached.until("42")
     assert attached.end() == 0
+    # The shell has ended, and with it the container, which is started again.
+    again = "jsonpath={.status.containerStatuses[0].restartCount}=1"
+    lab.kubectl("wait", "pod/typing", f"--for={again}", "--timeout=30s")
+    lab.ready("typing")
     entered = in_terminal(lab, "exec", "-it", "typing", "--", "sh")
     entered.until("# ")
     entered.type("tty; exit 5\n")
@@ -222,6 +232,14 @@ async def test_a_port_is_forwarded_into_the_pod(lab: Lab) -> None:
             answer += message.data[1:]
     assert answer.startswith(b"HTTP/1.1 200 ")
     assert b'"6.0.0"' in answer
+
+
+def test_what_tunnels_spdy_is_told_what_to_use_instead(lab: Lab) -> None:
+    lab.apply(pod("asked", shell("c", "sleep 1000")))
+    lab.ready("asked")
+    tried = in_terminal(lab, "port-forward", "pod/asked", "9898")
+    tried.until("use `serinus lab forward -n default pod/asked PORT`")
+    assert tried.end() == 1
 
 
 def test_a_pod_may_come_to_its_end(lab: Lab) -> None:

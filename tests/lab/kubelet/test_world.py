@@ -117,3 +117,20 @@ def test_a_lab_that_cannot_start_leaves_nothing_but_its_last_words(
     shutil.rmtree(broken)
     assert world.status("failing") is None
     assert list(state.iterdir()) == []
+
+
+def test_a_control_plane_without_its_programs_is_refused(state: Path) -> None:
+    (state / "etcd").write_text("not to be run")
+    with pytest.raises(LabError, match=r"no etcd and no kube-apiserver.*tests/controlplane/build"):
+        world.up("lacking", control_plane=state)
+    (state / "etcd").unlink()
+    assert list(state.iterdir()) == []
+
+
+def test_a_lab_stays_on_the_control_plane_that_it_began_with(state: Path) -> None:
+    lab = Lab(world.up("mine"))
+    os.kill(lab.info.pid, signal.SIGKILL)
+    eventually(lambda: not lab.info.running, "it has stopped")
+    with pytest.raises(LabError, match="on the embedded control plane, not running"):
+        world.up("mine", control_plane=state)
+    assert world.down("mine")

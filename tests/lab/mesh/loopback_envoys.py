@@ -9,6 +9,7 @@ import contextlib
 import copy
 import json
 import os
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -35,6 +36,10 @@ def managers(listener: dict[str, Any]) -> list[dict[str, Any]]:
     """Its filters that speak HTTP."""
     filters = [one for chain in listener["filterChains"] for one in chain.get("filters", ())]
     return [one["typedConfig"] for one in filters if one["name"].endswith("connection_manager")]
+
+
+_CLUSTERS = re.compile(r'"name": ?"([^"]+)",\s*"weight"')
+"""The clusters of a split, in a file or as Envoy shows it."""
 
 
 def bound(config: Resources, app_port: int | None) -> Resources:
@@ -71,6 +76,13 @@ class Sidecar:
             self._localize(proxy)
         return changed
 
+    @property
+    def held(self) -> bool:
+        return self._delivery.held
+
+    async def settle(self) -> list[str]:
+        return await self._delivery.settle()
+
     def _localize(self, proxy: Proxy) -> None:
         """Give each Envoy a door of its own, and no mark (that needs CAP_NET_ADMIN)."""
         path = self.directory / "bootstrap.json"
@@ -101,6 +113,16 @@ class Sidecar:
                         if answer.status == 200:
                             return
                 await asyncio.sleep(0.02)
+
+    async def has_its_routes(self) -> None:
+        """Wait until Envoy goes by the routes that were written last."""
+        (file,) = self.directory.glob("rds-*")
+        wanted = set(_CLUSTERS.findall(file.read_text()))
+        shown: set[str] = set()
+        async with asyncio.timeout(20):
+            while shown != wanted:
+                dump = await self.ask("/config_dump?resource=dynamic_route_configs")
+                shown = set(_CLUSTERS.findall(dump))
 
     async def ask(self, path: str) -> str:
         async with (

@@ -98,7 +98,7 @@ async def test_each_way_to_match_leads_its_requests_only(tmp_path: Path) -> None
     ]
     async with scene(V2_14, tmp_path, [route()]) as (stage, session):
         async with Callers(session) as callers:
-            stage.deliver(stage.world([route(*narrow)]))
+            await stage.deliver(stage.world([route(*narrow)]))
             await settled(session, "canary", "/new")
             for wanted, how in asked * 5:
                 assert await ask(session, **how) == wanted, how
@@ -152,16 +152,16 @@ async def handed_out(session: aiohttp.ClientSession, wanted: dict[str, str]) -> 
 async def test_users_stay_with_the_side_that_answered_them_first(tmp_path: Path) -> None:
     async with scene(V2_14, tmp_path, [route()]) as (stage, session):
         async with Callers(session) as callers:
-            stage.deliver(stage.world([route(*HELD, canary=50)], patches=PATCHES))
+            await stage.deliver(stage.world([route(*HELD, canary=50)], patches=PATCHES))
             await handed_out(session, {"canary": "c4n4ry", "primary": "pr1m4ry"})
             users = [User() for _ in range(20)]
             first = [await user.ask(session) for user in users]
             assert set(first) == {"primary", "canary"}
             for canary in (50, 1, 99):
-                stage.deliver(stage.world([route(*HELD, canary=canary)], patches=PATCHES))
+                await stage.deliver(stage.world([route(*HELD, canary=canary)], patches=PATCHES))
                 for _ in range(5):
                     assert [await user.ask(session) for user in users] == first
-            stage.deliver(stage.world([route()]))
+            await stage.deliver(stage.world([route()]))
             await stage.until(session, {"primary"})
             await handed_out(session, {})
             assert {await user.ask(session) for user in users} == {"primary"}
@@ -188,11 +188,11 @@ async def test_a_patch_that_envoy_refuses_leaves_the_pod_as_it_was(tmp_path: Pat
     async with scene(V2_14, tmp_path, to_canary, patches=PATCHES) as (stage, session):
         await handed_out(session, {"canary": "c4n4ry"})
         async with Callers(session) as callers:
-            stage.deliver(stage.world(to_canary, patches=[nameless]))
+            await stage.deliver(stage.world(to_canary, patches=[nameless]))
             await until(lambda: rejected(stage))
             await callers.answered(200)
             await handed_out(session, {"canary": "c4n4ry"})
-            stage.deliver(stage.world(to_canary))
+            await stage.deliver(stage.world(to_canary))
             await handed_out(session, {})
         assert set(callers.counts) == {"canary"}
 
@@ -216,7 +216,7 @@ async def test_copies_go_to_the_canary_and_answers_come_from_the_primary(tmp_pat
     async with scene(V2_14, tmp_path, [route()]) as (stage, session):
         arrivals = stage.arrivals
         async with Callers(session) as callers:
-            stage.deliver(stage.world([route(filters=mirror(100))]))
+            await stage.deliver(stage.world([route(filters=mirror(100))]))
             for _ in range(MANY):
                 if arrivals["canary"]:
                     break
@@ -234,7 +234,7 @@ async def test_copies_go_to_the_canary_and_answers_come_from_the_primary(tmp_pat
             await until(all_arrived)
             assert copies(stage, "primary") == wanted
             assert {one.host for one in arrivals["canary"]} == {f"{APEX}-shadow:9898"}
-            stage.deliver(stage.world([route()]))
+            await stage.deliver(stage.world([route()]))
             await callers.answered(50)
         assert set(callers.counts) == {"primary"}
 
@@ -279,10 +279,10 @@ async def test_kuma_1_8_leads_requests_by_header(tmp_path: Path) -> None:
     ]
     async with scene(V1_8, tmp_path, [plain, ROUTE_ALL]) as (stage, session):
         async with Callers(session) as callers:
-            stage.deliver(stage.world([narrow, ROUTE_ALL]))
+            await stage.deliver(stage.world([narrow, ROUTE_ALL]))
             await settled(session, "canary", x_canary="insider")
             for wanted, how in asked * 5:
                 assert await ask(session, **how) == wanted, how
-            stage.deliver(stage.world([plain, ROUTE_ALL]))
+            await stage.deliver(stage.world([plain, ROUTE_ALL]))
             await settled(session, "primary", x_canary="insider")
         assert set(callers.counts) == {"primary"}

@@ -22,6 +22,7 @@ from lab.mesh.mesh_objects import (
     service,
     trafficroute,
 )
+from serinus.lab.mesh import xds
 from serinus.lab.mesh.model import World, observe
 from serinus.lab.mesh.versions import V1_8, V2_14, KumaVersion
 
@@ -50,6 +51,8 @@ class Scene:
         self.sidecars: dict[str, Sidecar] = {}
         self.arrivals: dict[str, list[Arrival]] = {"primary": [], "canary": []}
         """What came to each side's application."""
+        self.held: set[str] = set()
+        """Those whose last delivery had to wait for their Envoy."""
 
     def world(
         self, routes: list[Obj], *, canary: bool = True, patches: Sequence[Obj] = ()
@@ -73,12 +76,15 @@ class Scene:
             proxy_patches=patches,
         )
 
-    def deliver(self, world: World) -> dict[str, list[str]]:
+    async def deliver(self, world: World) -> dict[str, list[str]]:
         """The names of the files that changed, by proxy."""
         changed = {}
         for proxy in world.proxies:
             if proxy.name in self.sidecars:
                 changed[proxy.name] = self.sidecars[proxy.name].deliver(world, proxy)
+        self.held = {name for name in changed if self.sidecars[name].held}
+        for name in changed:
+            changed[name] += await self.sidecars[name].settle()
         return changed
 
     async def until(self, session: aiohttp.ClientSession, wanted: set[str]) -> None:
@@ -139,7 +145,7 @@ async def scene(
         ports = {"client": None, "primary": primary, "canary": canary}
         for name, port in ports.items():
             stage.sidecars[name] = Sidecar(directory / name, port)
-        stage.deliver(stage.world(routes, patches=patches))
+        await stage.deliver(stage.world(routes, patches=patches))
         try:
             for sidecar in stage.sidecars.values():
                 await sidecar.start()
@@ -165,11 +171,12 @@ async def test_weights_change_without_a_failed_request(
     async with scene(version, tmp_path, routes_of(version, 100, 0)) as (stage, session):
         async with Callers(session) as callers:
             for canary in range(1, 101):
-                changed = stage.deliver(stage.world(routes_of(version, 100 - canary, canary)))
+                changed = await stage.deliver(stage.world(routes_of(version, 100 - canary, canary)))
                 assert not any(name.startswith("lds") for name in changed["client"])
+                assert not stage.held, "a new weight waits for nothing"
                 await callers.answered(10)
         assert set(callers.counts) == {"primary", "canary"}
-        stage.deliver(stage.world(routes_of(version, 50, 50)))
+        await stage.deliver(stage.world(routes_of(version, 50, 50)))
         await stage.until(session, {"primary", "canary"})
         split_counts = Counter([await get(session) for _ in range(400)])
         assert 130 < split_counts["canary"] < 270
@@ -193,34 +200,62 @@ async def test_only_split_routes_are_watched(version: KumaVersion, tmp_path: Pat
     def routes(name: str) -> list[str]:
         return [file.name for file in (tmp_path / name).glob("rds-*")]
 
-    stage.deliver(stage.world([ROUTE_ALL] if version is V1_8 else []))
+    await stage.deliver(stage.world([ROUTE_ALL] if version is V1_8 else []))
     assert routes("client") == routes("canary") == []
     for weights in [(90, 10), (100, 0), (0, 100)]:
-        changed = stage.deliver(stage.world(routes_of(version, *weights)))
+        changed = await stage.deliver(stage.world(routes_of(version, *weights)))
         assert len(routes("client")) == len(routes("canary")) == 1
         assert ("lds.json" in changed["client"]) == (weights == (90, 10))
 
 
-async def test_clusters_come_before_the_routes_that_name_them(tmp_path: Path) -> None:
-    """Between a route by names and one by tags every cluster of the split is another."""
+async def test_clusters_come_before_the_routes_that_name_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between a route by names and one by tags every cluster of the split is another. What was
+    read must not be taken for a wait that came to its end."""
+    monkeypatch.setattr(xds, "PATIENCE", 60.0)
+    monkeypatch.setattr(xds, "LINGER_SECONDS", 1e-9)
     async with scene(V2_14, tmp_path, [form_b(50, 50)]) as (stage, session):
         async with Callers(session) as callers:
             for turn in range(60):
-                stage.deliver(stage.world([form_a(50, 50) if turn % 2 else form_b(50, 50)]))
+                world = stage.world([form_b(50, 50) if turn % 2 else form_a(50, 50)])
+                await stage.deliver(world)
+                # The clusters by names are there anyway: Services of their own lead to them.
+                assert ("client" in stage.held) == (turn % 2 == 0)
                 await callers.answered(10)
+                await stage.sidecars["client"].has_its_routes()
+                await stage.deliver(world)
+                assert not stage.held, "this one takes away what lingered"
         assert set(callers.counts) == {"primary", "canary"}
+
+
+async def test_routes_do_not_wait_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes while they wait takes their place."""
+    monkeypatch.setattr(xds, "PATIENCE", 0.05)
+    stage = Scene(V2_14, tmp_path)
+    client = stage.sidecars["client"] = Sidecar(tmp_path / "client")
+    await stage.deliver(stage.world([form_b(50, 50)]))
+    (proxy,) = (one for one in stage.world([]).proxies if one.name == "client")
+    assert client.deliver(stage.world([form_a(90, 10)]), proxy) == ["cds.json"]
+    assert client.held
+    assert client.deliver(stage.world([form_a(80, 20)]), proxy) == []
+    before = next((tmp_path / "client").glob("rds-*")).read_text()
+    assert [name[:4] for name in await client.settle()] == ["rds-"]
+    after = next((tmp_path / "client").glob("rds-*")).read_text()
+    assert before != after and '"weight":80' in after and '"weight":90' not in after
+    assert not client.held and await client.settle() == []
 
 
 async def test_a_pod_that_is_no_longer_ready_gets_no_more_requests(tmp_path: Path) -> None:
     """By service tag its share goes to the others, silently."""
     async with scene(V2_14, tmp_path, [form_a(50, 50)]) as (stage, session):
         assert {await get(session) for _ in range(60)} == {"primary", "canary"}
-        stage.deliver(stage.world([form_a(50, 50)], canary=False))
+        await stage.deliver(stage.world([form_a(50, 50)], canary=False))
         await stage.until(session, {"primary"})
 
 
 async def test_a_mesh_service_without_pods_is_answered_503(tmp_path: Path) -> None:
     async with scene(V2_14, tmp_path, [form_b(0, 100)]) as (stage, session):
         await stage.until(session, {"canary"})
-        stage.deliver(stage.world([form_b(0, 100)], canary=False))
+        await stage.deliver(stage.world([form_b(0, 100)], canary=False))
         await stage.until(session, {"status 503"})

@@ -23,6 +23,9 @@ from serinus.lab.apiserver.store import encode
 _DEFAULT_CONTAINER: Final = "kubectl.kubernetes.io/default-container"
 _ERROR_CHANNEL: Final = b"\x03"
 
+_STREAMS: Final = {"stdin": "input", "stdout": "output", "stderr": "error"}
+"""A stream's name in a person's request -> in the kubelet's."""
+
 Query = MultiDict[str]
 
 
@@ -132,7 +135,8 @@ async def exec_(api: Api, call: Call, kind: Kind) -> web.StreamResponse:
     if what == "exec" and not call.http.query.get("command"):
         raise errors.bad_request("you must specify at least one command for the container")
     path = f"/{what}/{metadata['namespace']}/{metadata['name']}/{container}"
-    return await _websocket(api, call, base + path, _query(call))
+    query: Query = MultiDict((_STREAMS.get(key, key), value) for key, value in _query(call).items())
+    return await _websocket(api, call, base + path, query)
 
 
 async def port_forward(api: Api, call: Call, kind: Kind) -> web.StreamResponse:

@@ -101,24 +101,33 @@ def _has_ports(service: Object, backend: Backend) -> bool:
 
 
 def subsets(service: Object, behind: list[Backend]) -> list[Object]:
-    """The ``subsets`` of the Endpoints. A pod that is being deleted is out at once."""
+    """The ``subsets`` of the Endpoints: ports that the same addresses have are told of together.
+    A pod that is being deleted is out at once."""
     publish = bool(service["spec"].get("publishNotReadyAddresses"))
-    groups: dict[tuple[Port, ...], Object] = {}
+    having: dict[Port | None, list[Backend]] = {}
     for backend in behind:
         if (backend.terminating and not publish) or not _has_ports(service, backend):
             continue
-        address = {"ip": backend.ip, "targetRef": backend.reference}
-        if backend.node:
-            address["nodeName"] = backend.node
-        if backend.hostname:
-            address["hostname"] = backend.hostname
-        subset = groups.setdefault(backend.ports, {})
-        usable = backend.ready or publish
-        subset.setdefault("addresses" if usable else "notReadyAddresses", []).append(address)
-    for ports, subset in groups.items():
-        if ports:
-            subset["ports"] = [_endpoint_port(port) for port in ports]
-    return [groups[ports] for ports in sorted(groups)]
+        for port in backend.ports or (None,):
+            having.setdefault(port, []).append(backend)
+    groups: dict[tuple[str, ...], list[Port | None]] = {}
+    for port, those in having.items():
+        groups.setdefault(tuple(backend.uid for backend in those), []).append(port)
+    found = []
+    for ports in groups.values():
+        subset: Object = {}
+        for backend in having[ports[0]]:
+            address = {"ip": backend.ip, "targetRef": backend.reference}
+            if backend.node:
+                address["nodeName"] = backend.node
+            if backend.hostname:
+                address["hostname"] = backend.hostname
+            usable = backend.ready or publish
+            subset.setdefault("addresses" if usable else "notReadyAddresses", []).append(address)
+        if listed := [_endpoint_port(port) for port in ports if port is not None]:
+            subset["ports"] = listed
+        found.append(subset)
+    return sorted(found, key=lambda subset: str(subset.get("ports")))
 
 
 def _endpoint_port(port: Port) -> Object:

@@ -16,12 +16,22 @@ from serinus.lab.controllers.ownership import (
 )
 from serinus.lab.controllers.queue import Queue
 from serinus.lab.controllers.readiness import available_in, finished, ready
-from serinus.lab.controllers.revisions import template_hash, with_label
+from serinus.lab.controllers.revisions import annotations_of, template_hash, with_label
 from serinus.lab.controllers.rolling import scaled
 from serinus.lab.controllers.view import Object, View
 
 HASH_LABEL = "controller-revision-hash"
 GENERATION_LABEL = "pod-template-generation"
+TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
+
+_TOLERATED = (
+    ("node.kubernetes.io/not-ready", "NoExecute"),
+    ("node.kubernetes.io/unreachable", "NoExecute"),
+    ("node.kubernetes.io/disk-pressure", "NoSchedule"),
+    ("node.kubernetes.io/memory-pressure", "NoSchedule"),
+    ("node.kubernetes.io/pid-pressure", "NoSchedule"),
+    ("node.kubernetes.io/unschedulable", "NoSchedule"),
+)
 
 
 @dataclass(slots=True)
@@ -83,7 +93,8 @@ class DaemonSetController:
     async def _create(self, daemonset: Object, node: str, digest: str) -> None:
         spec, metadata = daemonset["spec"], daemonset["metadata"]
         template = with_label(spec["template"], HASH_LABEL, digest)
-        template = with_label(template, GENERATION_LABEL, str(metadata.get("generation", 1)))
+        template_generation = annotations_of(daemonset).get(TEMPLATE_GENERATION, "1")
+        template = with_label(template, GENERATION_LABEL, template_generation)
         body = {
             "metadata": {
                 "generateName": f"{metadata['name']}-",
@@ -91,11 +102,25 @@ class DaemonSetController:
                 "annotations": template["metadata"].get("annotations") or {},
                 "ownerReferences": [controller_reference(DAEMONSETS, daemonset)],
             },
-            "spec": {**template["spec"], "nodeName": node},
+            "spec": {
+                **template["spec"],
+                "nodeName": node,
+                "tolerations": tolerations(template["spec"]),
+            },
         }
         pod = await self._view.create(PODS, metadata["namespace"], body)
         message = f"Created pod: {pod['metadata']['name']}"
         self._voice.say(DAEMONSETS, daemonset, "SuccessfulCreate", message)
+
+
+def tolerations(spec: Object) -> list[Object]:
+    """Those of the template, and of what a daemon stays through on its node, for good."""
+    listed: list[Object] = list(spec.get("tolerations") or [])
+    for key, effect in _TOLERATED:
+        toleration = {"key": key, "operator": "Exists", "effect": effect}
+        if toleration not in listed:
+            listed.append(toleration)
+    return listed
 
 
 def matching_nodes(daemonset: Object, nodes: list[Object]) -> list[str]:

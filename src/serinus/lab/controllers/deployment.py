@@ -117,6 +117,9 @@ class DeploymentController:
             conditions_of.paused_condition(status.get("conditions") or [], deployment, now),
             status.get("collisionCount"),
         )
+        if rollout.conditions != (status.get("conditions") or []):
+            # Said before anything is done, as Kubernetes does: people watch for these words.
+            await self._say(rollout)
         if not self._view.leaving(deployment):
             try:
                 await self._act(rollout, now)
@@ -163,8 +166,18 @@ class DeploymentController:
 
     async def _mark_revision(self, rollout: Rollout, number: str) -> None:
         if annotations_of(rollout.deployment).get(REVISION) != number:
+            # By way of the status, since an annotation would count as a new generation.
             patch = {"metadata": {"annotations": {REVISION: number}}}
-            rollout.deployment = await self._view.patch(DEPLOYMENTS, rollout.deployment, patch)
+            rollout.deployment = await self._view.patch(
+                DEPLOYMENTS, rollout.deployment, patch, "status"
+            )
+
+    async def _say(self, rollout: Rollout) -> None:
+        """Write the conditions as they are now, and nothing else."""
+        status = {**(rollout.deployment.get("status") or {}), "conditions": rollout.conditions}
+        rollout.deployment = await self._view.replace_status(
+            DEPLOYMENTS, rollout.deployment, status
+        )
 
     def _was_scaled(self, rollout: Rollout) -> bool:
         return any(
@@ -262,6 +275,7 @@ class DeploymentController:
                 f'Created new replica set "{name}"',
                 now,
             )
+            await self._say(rollout)
         if size:
             self._tell_scaled(deployment, name, 0, size)
         await self._mark_revision(rollout, annotations[REVISION])

@@ -11,7 +11,8 @@ NO_DEADLINE = 2**31 - 1
 
 
 def counts(replicasets: list[Object], new: Object | None) -> Object:
-    """Replicas in all states, as ``status`` fields; zeros are left out, as Kubernetes does."""
+    """Replicas in all states, as ``status`` fields; zeros are left out, as Kubernetes does, but
+    for those that terminate, which are unknown while a ReplicaSet has not told of its own."""
 
     def total(field: str, of: Iterable[Object]) -> int:
         return sum(int((rs.get("status") or {}).get(field) or 0) for rs in of)
@@ -24,7 +25,13 @@ def counts(replicasets: list[Object], new: Object | None) -> Object:
         "availableReplicas": ready_to_serve,
         "unavailableReplicas": max(0, sum(map(wanted, replicasets)) - ready_to_serve),
     }
-    return {name: count for name, count in fields.items() if count}
+    status = {name: count for name, count in fields.items() if count}
+    seen = [
+        rs["status"] for rs in replicasets if (rs.get("status") or {}).get("observedGeneration")
+    ]
+    if all("terminatingReplicas" in one for one in seen):
+        status["terminatingReplicas"] = sum(one["terminatingReplicas"] for one in seen)
+    return status
 
 
 def get_condition(status: Object, kind: str) -> Object | None:

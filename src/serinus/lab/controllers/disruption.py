@@ -70,13 +70,16 @@ class DisruptionController:
         return None
 
     def _expected(self, namespace: str, pods: list[Object]) -> int:
-        """How many pods their controllers want; a pod without one counts as itself."""
+        """How many pods their controllers want. A pod of a controller that is not known here
+        counts as itself; one without any does not count: nobody would make another."""
         count, seen = 0, set[str]()
         for pod in pods:
             controller = controller_of(pod)
+            if controller is None:
+                continue
             owner = (
                 self._replicasets.get(namespace, controller["name"])
-                if controller is not None and controller["kind"] == REPLICASETS.kind
+                if controller["kind"] == REPLICASETS.kind
                 else None
             )
             above = controller_of(owner) if owner is not None else None

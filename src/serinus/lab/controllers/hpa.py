@@ -27,7 +27,7 @@ from serinus.lab.controllers.autoscaling import (
     millicores,
     stabilized,
 )
-from serinus.lab.controllers.inventory import Inventory
+from serinus.lab.controllers.kinds import Kinds
 from serinus.lab.controllers.ownership import labels_of
 from serinus.lab.controllers.queue import Queue
 from serinus.lab.controllers.readiness import finished, ready
@@ -55,9 +55,9 @@ class Finding:
 class AutoscalerController:
     """Scales targets through their scale subresource. ``period`` is in seconds."""
 
-    def __init__(self, view: View, inventory: Inventory, period: float = PERIOD) -> None:
+    def __init__(self, view: View, kinds: Kinds, period: float = PERIOD) -> None:
         self._view = view
-        self._inventory = inventory
+        self._kinds = kinds
         self._period = period
         self._queue: Queue[Key] = Queue("autoscaler", self._reconcile)
         self._voice = view.voice("horizontal-pod-autoscaler")
@@ -69,7 +69,7 @@ class AutoscalerController:
         view.cache(DEPLOYMENTS).subscribe(self._target_changed(DEPLOYMENTS))
 
     async def run(self) -> None:
-        await self._inventory.known.wait()
+        await self._kinds.known.wait()
         await self._queue.run()
 
     def _changed(self, change: Change[Object]) -> None:
@@ -102,7 +102,7 @@ class AutoscalerController:
             return None
         reference = autoscaler["spec"]["scaleTargetRef"]
         namespace = autoscaler["metadata"]["namespace"]
-        resource = self._inventory.resource_of(reference.get("apiVersion", ""), reference["kind"])
+        resource = self._kinds.resource_of(reference.get("apiVersion", ""), reference["kind"])
         try:
             scale = await self._scale_of(resource, namespace, reference)
         except LookupError as error:

@@ -1,30 +1,18 @@
-"""Everything that the API server holds, by its metadata: who owns whom, what is in a namespace.
-
-What kinds there are is asked of discovery, again whenever a CustomResourceDefinition changes.
-"""
+"""Everything that the API server holds, by its metadata: who owns whom, what is in a namespace."""
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
-import structlog
 
 from serinus.cluster.cache import Cache, Change, Key
-from serinus.cluster.client import Client
-from serinus.cluster.errors import ApiError, NotFound, ServerError, Unreachable
-from serinus.cluster.kinds import CRDS
 from serinus.cluster.resource import Resource
+from serinus.lab.controllers.kinds import Kinds
 from serinus.lab.controllers.view import Object, View
 
 Item = tuple[Resource, Key]
-
-SETTLE = 0.2
-"""Seconds to let pass after a CRD changed: they are mostly applied many at once."""
-RETRY = 2.0
-
-log = structlog.get_logger(__name__)
 
 
 class _Metadata(msgspec.Struct):
@@ -34,23 +22,17 @@ class _Metadata(msgspec.Struct):
 _metadata = msgspec.json.Decoder(_Metadata)
 
 
-class Inventory:
-    """One cache per kind that can be listed, watched and deleted, events excepted."""
+class Inventory(Kinds):
+    """One cache per kind. It is ``known`` once all kinds of the first discovery are listed."""
 
     def __init__(self, view: View) -> None:
-        self.known = asyncio.Event()
-        """Set once all kinds found by the first discovery are listed."""
-        self._view = view
+        super().__init__(view)
         self._caches: dict[Resource, Cache[Object]] = {}
-        self._kinds: dict[tuple[str, str], Resource] = {}
         self._own: dict[Resource, asyncio.Task[None]] = {}
         self._unsubscribe: dict[Resource, Callable[[], None]] = {}
         self._by_uid: dict[str, Item] = {}
         self._dependents: defaultdict[str, set[Item]] = defaultdict(set)
         self._subscribers: list[Callable[[Resource, Change[Object]], None]] = []
-        self._outdated = asyncio.Event()
-        self._outdated.set()
-        view.cache(CRDS).subscribe(lambda _: self._outdated.set())
 
     def subscribe(self, callback: Callable[[Resource, Change[Object]], None]) -> None:
         """Hear of every change of every object, right after it shows here."""
@@ -67,10 +49,6 @@ class Inventory:
         """The objects that have an owner reference to that uid."""
         return list(self._dependents.get(uid, ()))
 
-    def resource_of(self, api_version: str, kind: str) -> Resource | None:
-        """Where a kind is served, whatever version of its group is asked for."""
-        return self._kinds.get((api_version.rpartition("/")[0], kind))
-
     def resources(self) -> list[Resource]:
         return list(self._caches)
 
@@ -84,33 +62,14 @@ class Inventory:
             if obj["metadata"]["namespace"] == namespace
         ]
 
-    async def run(self) -> None:
-        """Follow discovery and keep the caches until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            while True:
-                await self._outdated.wait()
-                if self.known.is_set():
-                    await asyncio.sleep(SETTLE)
-                self._outdated.clear()
-                try:
-                    served = await discover(self._view.client)
-                except (ApiError, Unreachable) as error:
-                    log.warning("discovery failed", error=str(error), seconds=RETRY)
-                    await asyncio.sleep(RETRY)
-                    self._outdated.set()
-                    continue
-                self._follow(served, group)
-                for cache in self._caches.values():
-                    await cache.synced.wait()
-                self.known.set()
-
-    def _follow(self, served: list[Resource], group: asyncio.TaskGroup) -> None:
+    async def follow(self, served: list[Resource], group: asyncio.TaskGroup) -> None:
         for resource in set(self._caches) - set(served):
             self._drop(resource)
         for resource in served:
             if resource not in self._caches:
-                self._kinds[resource.group, resource.kind] = resource
                 self._add(resource, group)
+        for cache in self._caches.values():
+            await cache.synced.wait()
 
     def _add(self, resource: Resource, group: asyncio.TaskGroup) -> None:
         cache = self._view.cached(resource)
@@ -130,7 +89,6 @@ class Inventory:
     def _drop(self, resource: Resource) -> None:
         """A kind that is no longer served has no objects either."""
         cache = self._caches.pop(resource)
-        self._kinds.pop((resource.group, resource.kind), None)
         self._unsubscribe.pop(resource)()
         if task := self._own.pop(resource, None):
             task.cancel()
@@ -163,35 +121,3 @@ def _decode(raw: bytes) -> Object:
     metadata.pop("managedFields", None)
     metadata.pop("annotations", None)
     return {"metadata": metadata}
-
-
-async def discover(client: Client) -> list[Resource]:
-    """Every kind that can be listed, watched and deleted, each in its preferred version."""
-    groups = msgspec.json.decode(await client.request("GET", "/apis"))["groups"]
-    versions = [("", "v1")]
-    for group in groups:
-        preferred = group["preferredVersion"]["version"]
-        others = [v["version"] for v in group["versions"] if v["version"] != preferred]
-        versions += [(group["name"], version) for version in (preferred, *others)]
-    lists = await asyncio.gather(*(_served(client, *version) for version in versions))
-    found: dict[tuple[str, str], Resource] = {}
-    for resource in (resource for served in lists for resource in served):
-        found.setdefault((resource.group, resource.plural), resource)
-    return list(found.values())
-
-
-async def _served(client: Client, group: str, version: str) -> Iterable[Resource]:
-    path = f"/apis/{group}/{version}" if group else f"/api/{version}"
-    try:
-        listed = msgspec.json.decode(await client.request("GET", path))["resources"]
-    except (NotFound, ServerError) as error:
-        # A CRD that has just gone, or an aggregated API whose server is away.
-        log.info("group version is not served", group=group, version=version, error=str(error))
-        return []
-    return [
-        Resource(group, version, entry["name"], entry["kind"], entry["namespaced"])
-        for entry in listed
-        if {"list", "watch", "delete"} <= set(entry["verbs"])
-        and "/" not in entry["name"]
-        and entry["kind"] != "Event"
-    ]

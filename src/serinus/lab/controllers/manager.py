@@ -13,6 +13,7 @@ from serinus.lab.controllers.garbage import GarbageCollector
 from serinus.lab.controllers.hpa import PERIOD, AutoscalerController
 from serinus.lab.controllers.inventory import Inventory
 from serinus.lab.controllers.job import JobController
+from serinus.lab.controllers.kinds import Kinds
 from serinus.lab.controllers.namespace import NamespaceController
 from serinus.lab.controllers.replicaset import ReplicaSetController
 from serinus.lab.controllers.scheduler import Scheduler
@@ -44,10 +45,26 @@ async def run_controllers(
         NamespaceController(view, inventory).run,
         AutoscalerController(view, inventory, autoscaler_period).run,
     ]
+    await _run(view, inventory, controllers)
+
+
+async def run_beside_real_ones(client: Client) -> None:
+    """Run, until cancelled, what kube-controller-manager does not do in a lab.
+
+    There is no kube-scheduler, and the real autoscaler wants an API of an add-on for its metrics.
+    """
+    view = View(client)
+    kinds = Kinds(view)
+    await _run(view, kinds, [Scheduler(view).run, AutoscalerController(view, kinds).run])
+
+
+async def _run(
+    view: View, kinds: Kinds, controllers: list[Callable[[], Coroutine[Any, Any, None]]]
+) -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(view.run())
         # What a cache does not show yet would look as if it were not there.
         await view.synced()
-        group.create_task(inventory.run())
+        group.create_task(kinds.run())
         for run in controllers:
             group.create_task(run())

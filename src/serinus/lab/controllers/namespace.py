@@ -50,13 +50,14 @@ class NamespaceController:
         if not left:
             # The watches may lag behind something made just before the end began.
             left = await self._listed(name)
-        if not left:
-            await self._finalize(namespace)
-            return None
         limit = asyncio.Semaphore(AT_ONCE)
         await asyncio.gather(*(self._delete(limit, *entry) for entry in left))
-        await self._tell(namespace, left)
-        return LOOK_AGAIN
+        if left:
+            await self._tell(namespace, left)
+            return LOOK_AGAIN
+        await self._view.client.request("DELETE", f"/api/v1/namespaces/{name}/events")
+        await self._finalize(await self._tell(namespace, []))
+        return None
 
     async def _listed(self, name: str) -> list[tuple[Resource, Object]]:
         limit = asyncio.Semaphore(AT_ONCE)
@@ -89,52 +90,83 @@ class NamespaceController:
                 # Gone, or followed by another of its name; the watch tells which.
                 return
 
-    async def _tell(self, namespace: Object, left: list[tuple[Resource, Object]]) -> None:
-        """Say in the status what the namespace waits for, if it waits for finalizers."""
+    async def _tell(self, namespace: Object, left: list[tuple[Resource, Object]]) -> Object:
+        """Say in the status what the namespace waits for; gives the namespace with it."""
         held = Counter(
             finalizer for _, obj in left for finalizer in obj["metadata"].get("finalizers") or []
         )
-        if not held:
-            return
-        kinds = Counter(f"{resource.plural}.{resource.group}" for resource, _ in left)
-        remaining = ", ".join(
-            f"{kind} has {count} resource instances" for kind, count in sorted(kinds.items())
-        )
-        finalizing = ", ".join(
-            f"{finalizer} in {count} resource instances"
-            for finalizer, count in sorted(held.items())
-        )
-        wanted = [
-            ("NamespaceContentRemaining", "SomeResourcesRemain", "Some resources are remaining: ",
-             remaining),
-            ("NamespaceFinalizersRemaining", "SomeFinalizersRemain",
-             "Some content in the namespace has finalizers remaining: ", finalizing),
-        ]  # fmt: skip
+        if left and not held:
+            # It is on its way; that would be said for a moment only.
+            return namespace
         status = namespace.get("status") or {}
         old = {c["type"]: c for c in status.get("conditions") or []}
         now = timestamp(datetime.now(UTC))
-        conditions = [
-            {
-                "type": kind,
-                "status": "True",
-                "reason": reason,
-                "message": prefix + words,
-                "lastTransitionTime": old.get(kind, {}).get("lastTransitionTime", now),
-            }
-            for kind, reason, prefix, words in wanted
-        ]
-        await self._view.replace_status(NAMESPACES, namespace, {**status, "conditions": conditions})
+        conditions = []
+        for new in told(left, held):
+            before = old.get(new["type"], {})
+            since = before["lastTransitionTime"] if before.get("status") == new["status"] else now
+            conditions.append({**new, "lastTransitionTime": since})
+        return await self._view.replace_status(
+            NAMESPACES, namespace, {**status, "conditions": conditions}
+        )
 
     async def _finalize(self, namespace: Object) -> None:
         finalizers = [f for f in namespace["spec"]["finalizers"] if f != FINALIZER]
+        spec = {key: value for key, value in namespace["spec"].items() if key != "finalizers"}
         body = {
             **namespace,
             "apiVersion": "v1",
             "kind": "Namespace",
-            "spec": {**namespace["spec"], "finalizers": finalizers},
+            "spec": {**spec, "finalizers": finalizers} if finalizers else spec,
         }
         name = namespace["metadata"]["name"]
         try:
             await self._view.client.replace(NAMESPACES, None, name, body, subresource="finalize")
         except NotFound:
             return
+
+
+def told(left: list[tuple[Resource, Object]], held: Counter[str]) -> list[Object]:
+    """The conditions of a namespace in which that is left, in Kubernetes' words. Discovery and
+    deletion do not fail here: what cannot be reached is asked for again."""
+    found = [
+        ("NamespaceDeletionDiscoveryFailure", "False", "ResourcesDiscovered",
+         "All resources successfully discovered"),
+        ("NamespaceDeletionGroupVersionParsingFailure", "False", "ParsedGroupVersions",
+         "All legacy kube types successfully parsed"),
+        ("NamespaceDeletionContentFailure", "False", "ContentDeleted",
+         "All content successfully deleted, may be waiting on finalization"),
+    ]  # fmt: skip
+    kinds = Counter(
+        f"{resource.plural}.{resource.group}"
+        for resource, obj in left
+        if obj["metadata"].get("finalizers")
+    )
+    found += [
+        _remaining("NamespaceContentRemaining", "SomeResourcesRemain", "ContentRemoved",
+                   "Some resources are remaining: ", "has", kinds,
+                   "All content successfully removed"),
+        _remaining("NamespaceFinalizersRemaining", "SomeFinalizersRemain",
+                   "ContentHasNoFinalizers",
+                   "Some content in the namespace has finalizers remaining: ", "in", held,
+                   "All content-preserving finalizers finished"),
+    ]  # fmt: skip
+    return [
+        {"type": kind, "status": status, "reason": reason, "message": message}
+        for kind, status, reason, message in found
+    ]
+
+
+def _remaining(
+    kind: str,
+    reason: str,
+    reason_none: str,
+    words: str,
+    verb: str,
+    counts: Counter[str],
+    words_none: str,
+) -> tuple[str, str, str, str]:
+    if not counts:
+        return kind, "False", reason_none, words_none
+    listed = (f"{name} {verb} {count} resource instances" for name, count in sorted(counts.items()))
+    return kind, "True", reason, words + ", ".join(listed)

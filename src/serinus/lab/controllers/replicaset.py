@@ -47,7 +47,9 @@ class ReplicaSetController:
             return None
         selects = from_object(replicaset["spec"].get("selector"))
         pods = await claim(self._view, PODS, REPLICASETS, replicaset, selects)
-        active = [pod for pod in pods if not finished(pod) and not self._view.leaving(pod)]
+        alive = [pod for pod in pods if not finished(pod)]
+        active = [pod for pod in alive if not self._view.leaving(pod)]
+        terminating = len(alive) - len(active)
         failure: Object | None = None
         if not self._view.leaving(replicaset):
             try:
@@ -55,9 +57,9 @@ class ReplicaSetController:
             except ApiError as error:
                 failure = _failure(error)
                 if not _namespace_ends(error):
-                    await self._report(replicaset, active, failure)
+                    await self._report(replicaset, active, terminating, failure)
                     raise
-        return await self._report(replicaset, active, failure)
+        return await self._report(replicaset, active, terminating, failure)
 
     async def _scale(self, replicaset: Object, active: list[Object]) -> None:
         surplus = len(active) - (replicaset["spec"].get("replicas") or 0)
@@ -104,16 +106,20 @@ class ReplicaSetController:
         )
 
     async def _report(
-        self, replicaset: Object, active: list[Object], failure: Object | None
+        self, replicaset: Object, active: list[Object], terminating: int, failure: Object | None
     ) -> float | None:
         now = datetime.now(UTC)
-        status, again = replicaset_status(replicaset, active, failure, now)
+        status, again = replicaset_status(replicaset, active, terminating, failure, now)
         await self._view.replace_status(REPLICASETS, replicaset, status)
         return again
 
 
 def replicaset_status(
-    replicaset: Object, active: list[Object], failure: Object | None, now: datetime
+    replicaset: Object,
+    active: list[Object],
+    terminating: int,
+    failure: Object | None,
+    now: datetime,
 ) -> tuple[Object, float | None]:
     """The status to report, and in how many seconds a ready pod becomes available by age."""
     spec = replicaset["spec"]
@@ -126,7 +132,7 @@ def replicaset_status(
         "readyReplicas": sum(map(ready, active)),
         "availableReplicas": sum(wait is not None and wait <= 0 for wait in waits),
     }
-    status: Object = {"replicas": len(active)}
+    status: Object = {"replicas": len(active), "terminatingReplicas": terminating}
     status |= {name: count for name, count in counts.items() if count}
     if generation := replicaset["metadata"].get("generation"):
         status["observedGeneration"] = generation

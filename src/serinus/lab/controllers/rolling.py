@@ -76,7 +76,12 @@ def old_sizes(bounds: Fences, new: Object, old: list[Object]) -> dict[str, int]:
 
     Pods that are not available go first, since nobody misses them; then as many available ones
     as the new ones make up for. ``old`` is in order of age.
+
+    None may while one tells of more available pods than it is to have: it has not yet counted
+    since it was made smaller, and its pods would be taken for others' makeweight.
     """
+    if any(available(rs) > wanted(rs) for rs in old):
+        return {}
     total = wanted(new) + sum(map(wanted, old))
     new_unavailable = wanted(new) - available(new)
     budget = total - bounds.fewest_available - new_unavailable

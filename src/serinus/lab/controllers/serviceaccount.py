@@ -70,4 +70,5 @@ class NamespaceContents:
             metadata = {"name": ROOT_CA, "annotations": {_WHAT: _ABOUT_CA}}
             await self._view.create(CONFIGMAPS, namespace, {"metadata": metadata, "data": data})
         elif config.get("data") != data:
-            await self._view.patch(CONFIGMAPS, config, {"data": data})
+            others = {key: None for key in config.get("data") or {} if key not in data}
+            await self._view.patch(CONFIGMAPS, config, {"data": {**others, **data}})

@@ -6,6 +6,7 @@ import logging
 import signal
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 from rich.console import Console
@@ -29,11 +30,13 @@ PROMOTED, ROLLED_BACK = "6.0.1", "6.0.2"
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """``as_written`` takes the guide's intervals, ``keep`` leaves the lab up, ``live`` draws the
-    picture where the console is a terminal."""
+    """``control_plane`` is the folder of a real one's programs, ``as_written`` takes the guide's
+    intervals, ``keep`` leaves the lab up, ``live`` draws the picture where the console is a
+    terminal."""
 
     name: str = "demo"
     kuma: str = world.DEFAULT_KUMA
+    control_plane: Path | None = None
     as_written: bool = False
     keep: bool = False
     live: bool = True
@@ -73,9 +76,11 @@ async def _run(options: Options, console: Console) -> int:
     try:
         async with view.showing():
             began = time.monotonic()
-            lab = await asyncio.to_thread(world.up, options.name, options.kuma)
+            plane = options.control_plane
+            lab = await asyncio.to_thread(world.up, options.name, options.kuma, control_plane=plane)
             is_up = True
-            chronicle.commands.append(f"serinus lab up --name {lab.name} --kuma {lab.kuma}")
+            command = f"serinus lab up --name {lab.name} --kuma {lab.kuma}"
+            chronicle.commands.append(command + (f" --control-plane {plane}" if plane else ""))
             chronicle.steps.append(Step("lab up", time.monotonic() - began))
             await _play(lab, board, chronicle, canary, console)
     finally:

@@ -22,6 +22,10 @@ RENEWAL = 60.0
 
 MAX_PODS = "110"
 
+FEATURES = ("ExtendWebSocketsToKubelet",)
+"""What the API server is told to rely on: that WebSockets reach this kubelet as they are. A real
+one translates them to SPDY else (Kubernetes 1.36 and later know the feature)."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -46,6 +50,7 @@ def node_status() -> dict[str, Any]:
             {"type": "InternalIP", "address": str(NODE_IP)},
             {"type": "Hostname", "address": NODE_NAME},
         ],
+        "declaredFeatures": list(FEATURES),
         "daemonEndpoints": {"kubeletEndpoint": {"Port": KUBELET_PORT}},
         "nodeInfo": {
             "architecture": {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine),

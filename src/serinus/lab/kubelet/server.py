@@ -20,6 +20,9 @@ from serinus.lab.kubelet.state import Waiting
 from serinus.lab.kubelet.stats import Meter
 from serinus.lab.pki import Pki
 
+STREAMS = {"stdin": "input", "stdout": "output", "stderr": "error", "tty": "tty"}
+"""Stream of exec and attach -> what an API server calls it when it asks a kubelet for it."""
+
 
 def tls_context(pki: Pki) -> ssl.SSLContext:
     """How the server speaks TLS, and whom it trusts."""
@@ -46,6 +49,9 @@ class KubeletServer:
                 web.get(f"/exec/{container}", self._exec),
                 web.get(f"/attach/{container}", self._attach),
                 web.get("/portForward/{namespace}/{pod}", self._port_forward),
+                web.post(f"/exec/{container}", self._no_spdy),
+                web.post(f"/attach/{container}", self._no_spdy),
+                web.post("/portForward/{namespace}/{pod}", self._no_spdy),
             ]
         )
 
@@ -108,7 +114,7 @@ class KubeletServer:
 
     async def _exec(self, request: web.Request) -> web.StreamResponse:
         _, container = self._container(request)
-        flags = {name: _flag(request, name) for name in ("stdin", "stdout", "stderr", "tty")}
+        flags = {stream: _flag(request, name) for stream, name in STREAMS.items()}
         command = request.query.getall("command", [])
         if not command:
             raise web.HTTPBadRequest(text="exec needs at least one `command`")
@@ -126,18 +132,29 @@ class KubeletServer:
         if container.console is None or container.running is None:
             await channels.finish(failure(f"container {container.spec.name} is not running"))
         else:
-            await terminal.attach(container.console, channels, stdin=_flag(request, "stdin"))
+            await terminal.attach(
+                container.console, channels, stdin=_flag(request, STREAMS["stdin"])
+            )
         return socket
 
     async def _port_forward(self, request: web.Request) -> web.StreamResponse:
         worker = self._pod(request)
-        texts = request.query.getall("port", [])
+        texts = [text for some in request.query.getall("port", []) for text in some.split(",")]
         if not texts or not all(text.isdecimal() and 0 < int(text) < 65536 for text in texts):
             raise web.HTTPBadRequest(text=f"`port` must be port numbers, not {texts}")
         socket, channels = await accept(request)
         await forward(worker.network, [int(text) for text in texts], channels)
         await socket.close()
         return socket
+
+    async def _no_spdy(self, request: web.Request) -> web.Response:
+        """What kubectl falls back on where no WebSocket can be had; it shows these words."""
+        if "container" in request.match_info:
+            remedy = "use kubectl 1.31 or newer, which speaks WebSocket"
+        else:
+            namespace, pod = request.match_info["namespace"], request.match_info["pod"]
+            remedy = f"use `serinus lab forward -n {namespace} pod/{pod} PORT`"
+        raise web.HTTPBadRequest(text=f"SPDY is not served by the lab: {remedy}")
 
 
 def _flag(request: web.Request, name: str) -> bool:

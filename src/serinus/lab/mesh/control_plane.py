@@ -201,14 +201,18 @@ class ControlPlane:
             await cache.synced.wait()
         prune(self._paths.xds, {pod["metadata"]["uid"] for pod in self._pods.values()})
         self._changed.set()
-        while True:
-            await self._changed.wait()
-            await asyncio.sleep(SETTLE)
-            self._changed.clear()
-            self._deliver(self.world())
-            self._objects_due.set()
+        async with asyncio.TaskGroup() as settling:
+            while True:
+                await self._changed.wait()
+                await asyncio.sleep(SETTLE)
+                self._changed.clear()
+                for held in self._deliver(self.world()):
+                    settling.create_task(held.settle())
+                self._objects_due.set()
 
-    def _deliver(self, world: World) -> None:
+    def _deliver(self, world: World) -> list[Delivery]:
+        """Tell every sidecar; returns those for whom something is held back from now on."""
+        held = []
         for proxy in world.proxies:
             if proxy.mesh not in world.modes:
                 self._failed(proxy.uid, f"its mesh {proxy.mesh} does not exist")
@@ -221,11 +225,16 @@ class ControlPlane:
             self._failures.pop(proxy.uid, None)
             if proxy.uid not in self._deliveries:
                 self._deliveries[proxy.uid] = Delivery(self._paths.xds / proxy.uid)
-            self._deliveries[proxy.uid].deliver(proxy, config)
+            delivery = self._deliveries[proxy.uid]
+            waited = delivery.held
+            delivery.deliver(proxy, config)
+            if delivery.held and not waited:
+                held.append(delivery)
         self._targets.write(prometheus.targets(world))
         for uid in self._deliveries.keys() - {p["metadata"]["uid"] for p in self._pods.values()}:
             self._deliveries.pop(uid).remove()
             self._failures.pop(uid, None)
+        return held
 
     def _failed(self, uid: str, reason: str) -> None:
         if self._failures.get(uid) != reason:

@@ -7,11 +7,13 @@ connection. All else is inside what it belongs to, endpoints in their cluster to
 Envoy watches costs it an inotify instance, of which a user has 128 in all on most machines.
 
 Each file is replaced by a rename, and only when its content changed. Clusters go out before all
-else, so that they are there when routes name them, and nobody calls a pod that is going away. They
-stay for a while after the last route that named them: an Envoy that reads late would else find
-them gone while it still has that route.
+else, so that they are there when routes name them, and nobody calls a pod that is going away. An
+Envoy that finds two files changed reads them in any order; so where there are new clusters the
+rest is held back until it has read them. Clusters stay for a while after the last route that named
+them: an Envoy that reads late would else find them gone while it still has that route.
 """
 
+import contextlib
 import copy
 import json
 import shutil
@@ -23,10 +25,14 @@ from typing import Any
 from serinus.lab.mesh.bootstrap import MOUNT, bootstrap, file_source, socket_mark
 from serinus.lab.mesh.envoy import Json
 from serinus.lab.mesh.model import Proxy
+from serinus.lab.mesh.opening import Opening
 from serinus.lab.mesh.proxy import Resources
 
 LINGER_SECONDS = 5.0
 """How long a cluster without routes stays at least; the next delivery after that leaves it out."""
+
+PATIENCE = 1.0
+"""Seconds that routes are held back at the most: an Envoy that is only starting reads nothing."""
 
 _TYPES = "type.googleapis.com/envoy.config."
 _LISTENER = _TYPES + "listener.v3.Listener"
@@ -42,6 +48,8 @@ class Delivery:
         self.directory = directory
         self._seen_as = seen_as
         self._written: dict[str, str] = {}
+        self._rest: dict[str, str] = {}
+        self._opening: Opening | None = None
         self._clusters: dict[str, Json] = {}
         self._left: dict[str, tuple[Json, float]] = {}
         """Clusters that linger, each with the moment (monotonic) when its last route went."""
@@ -49,25 +57,55 @@ class Delivery:
     def deliver(self, proxy: Proxy, resources: Resources) -> list[str]:
         """Write what changed, in the order in which it is safe; the names of the files written.
 
-        The bootstrap comes last: its existence tells the sidecar that it can start.
+        The bootstrap comes last: its existence tells the sidecar that it can start. If some are
+        `held` back then, have them follow by `settle`; a delivery until then takes their place.
         """
         self.directory.mkdir(parents=True, exist_ok=True)
         routes, lists = self._files(resources)
         clusters = {cluster["name"]: cluster for cluster in lists["cds.json"]}
+        new = bool(clusters.keys() - self._clusters.keys() - self._left.keys())
         content = _answer(_CLUSTER, {**self._lingering(clusters), **clusters})
-        changed = self._write("cds.json", content)
-        for name, content in routes.items():
-            changed += self._write(name, content)
         listeners = {one["name"]: one for one in lists["lds.json"]}
-        changed += self._write("lds.json", _answer(_LISTENER, listeners))
-        for name in [n for n in self._written if n.startswith("rds-") and n not in routes]:
+        self._rest = {
+            **routes,
+            "lds.json": _answer(_LISTENER, listeners),
+            "bootstrap.json": _dump(bootstrap(proxy, self._seen_as)),
+        }
+        reads = "bootstrap.json" in self._written
+        differs = any(self._written.get(name) != text for name, text in self._rest.items())
+        if reads and new and differs and not self.held:
+            # Where no instance is left for that, routes are as they were: too early, rarely.
+            with contextlib.suppress(OSError):
+                self._opening = Opening()
+        changed = self._write("cds.json", content)
+        return changed if self.held else changed + self._write_rest()
+
+    @property
+    def held(self) -> bool:
+        """Whether routes wait for their clusters."""
+        return self._opening is not None
+
+    async def settle(self) -> list[str]:
+        """Write what is held back, once the proxy has its clusters; the names of the files."""
+        if self._opening is None:
+            return []
+        try:
+            await self._opening.over(PATIENCE)
+        finally:
+            self._opening.close()
+            self._opening = None
+        return self._write_rest()
+
+    def _write_rest(self) -> list[str]:
+        changed = [name for name, text in self._rest.items() if self._write(name, text)]
+        for name in [n for n in self._written if n.startswith("rds-") and n not in self._rest]:
             (self.directory / name).unlink(missing_ok=True)
             del self._written[name]
-        changed += self._write("bootstrap.json", _dump(bootstrap(proxy, self._seen_as)))
         return changed
 
     def remove(self) -> None:
         """Forget the proxy."""
+        self._rest = {}
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def _lingering(self, clusters: dict[str, Json]) -> dict[str, Json]:
@@ -111,10 +149,13 @@ class Delivery:
         return routes, {"lds.json": listeners, "cds.json": clusters}
 
     def _write(self, name: str, content: str) -> list[str]:
+        """Its name, if it is another one than before."""
         if self._written.get(name) == content:
             return []
         temporary = self.directory / f".{name}.new"
         temporary.write_text(content)
+        if name == "cds.json" and self._opening is not None:
+            self._opening.watch(temporary)
         temporary.replace(self.directory / name)
         self._written[name] = content
         return [name]

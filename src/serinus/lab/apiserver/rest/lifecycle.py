@@ -79,7 +79,15 @@ def _desired(kind: Kind, obj: Obj) -> dict[str, Any]:
 
 
 def bump_generation(kind: Kind, live: Obj, new: Obj) -> None:
-    if has_generation(kind) and _desired(kind, live) != _desired(kind, new):
+    """One more when what is desired has changed; for writes of the object itself."""
+    if not has_generation(kind):
+        return
+    changed = _desired(kind, live) != _desired(kind, new)
+    if (kind.group, kind.plural) == ("apps", "deployments"):
+        # Alone among all kinds: its controller copies its annotations.
+        old = live["metadata"].get("annotations")
+        changed = changed or old != new["metadata"].get("annotations")
+    if changed:
         new["metadata"]["generation"] = live["metadata"].get("generation", 0) + 1
 
 

@@ -174,7 +174,8 @@ async def evict(api: Api, call: Call, kind: Kind) -> web.StreamResponse:
         budget = entry.decode()
         if not selectors.from_object(budget["spec"].get("selector"))(labels):
             continue
-        if (budget.get("status") or {}).get("disruptionsAllowed", 0) < 1:
+        status = budget.get("status") or {}
+        if status.get("disruptionsAllowed", 0) < 1:
             error = errors.too_many_requests(
                 "Cannot evict pod as it would violate the pod's disruption budget."
             )
@@ -182,7 +183,11 @@ async def evict(api: Api, call: Call, kind: Kind) -> web.StreamResponse:
                 "causes": [
                     {
                         "reason": "DisruptionBudget",
-                        "message": f"The disruption budget {entry.name} allows no disruption now",
+                        "message": (
+                            f"The disruption budget {entry.name} needs "
+                            f"{status.get('desiredHealthy', 0)} healthy pods and has "
+                            f"{status.get('currentHealthy', 0)} currently"
+                        ),
                     }
                 ]
             }

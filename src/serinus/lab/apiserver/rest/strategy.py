@@ -8,6 +8,7 @@ from serinus.lab.apiserver.rest import jobs, services
 from serinus.lab.apiserver.rest.call import Api
 from serinus.lab.apiserver.schema.registry import Kind
 
+TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
 CRD_FINALIZER = "customresourcecleanup.apiextensions.k8s.io"
 
 
@@ -31,6 +32,8 @@ def prepare_create(kind: Kind, obj: Obj) -> None:
             jobs.select_own_pods(obj)
         case "apps", _ if "status" in kind.subresources:
             obj["status"] = {}
+            if kind.plural == "daemonsets":
+                _count_templates(obj, 1)
         case "apiextensions.k8s.io", "customresourcedefinitions":
             finalizers = obj["metadata"].setdefault("finalizers", [])
             if CRD_FINALIZER not in finalizers:
@@ -51,6 +54,35 @@ def prepare_update(kind: Kind, live: Obj, new: Obj) -> None:
         case "", "services":
             services.keep_address(live, new)
             services.drop_ports(live, new)
+        case "apps", "daemonsets":
+            old, spec = live["spec"], new.get("spec") or {}
+            count = int((live["metadata"].get("annotations") or {}).get(TEMPLATE_GENERATION, 1))
+            same = all(old.get(part) == spec.get(part) for part in ("template", "updateStrategy"))
+            _count_templates(new, count if same else count + 1)
+
+
+def _count_templates(daemonset: Obj, count: int) -> None:
+    annotations = daemonset["metadata"].get("annotations") or {}
+    daemonset["metadata"]["annotations"] = {**annotations, TEMPLATE_GENERATION: str(count)}
+
+
+def metadata_beside(kind: Kind, subresource: str, live: Obj, new: Obj) -> Obj:
+    """The metadata after a write of a subresource. That of a built-in kind's status takes what
+    is said beside it, as Kubernetes' own kinds do, each with its exceptions."""
+    kept = dict(live["metadata"])
+    taken = ["managedFields"]
+    if subresource == "status" and not kind.is_custom:
+        taken += ["annotations", "finalizers"]
+        if (kind.group, kind.plural) != ("apps", "deployments"):
+            taken.append("labels")
+        if (kind.group, kind.plural) != ("", "pods"):
+            taken.append("ownerReferences")
+    for name in taken:
+        if name in new["metadata"]:
+            kept[name] = new["metadata"][name]
+        elif name != "managedFields":
+            kept.pop(name, None)
+    return kept
 
 
 def keep(live: Obj, new: Obj, name: str) -> None:

@@ -69,7 +69,8 @@ async def update_object(
         new = _next(target, live, new)
         operation = target.operation(call, "UPDATE", live, dry_run=options.dry_run)
         new = await writing.admit_changed(api, call, operation, new)
-        lifecycle.bump_generation(kind, live, new)
+        if target.subresource != "status":
+            lifecycle.bump_generation(kind, live, new)
         writing.check_valid(kind, new, live)
         if not tracked:
             new = writing.track(target, live, new, options)
@@ -107,9 +108,7 @@ def _next(target: Target, live: Obj, new: Obj) -> Obj:
             wanted[part] = new[part]
         else:
             wanted.pop(part, None)
-        wanted["metadata"] = dict(live["metadata"])
-        if "managedFields" in new["metadata"]:
-            wanted["metadata"]["managedFields"] = new["metadata"]["managedFields"]
+        wanted["metadata"] = strategy.metadata_beside(kind, target.subresource, live, new)
         new = wanted
     else:
         lifecycle.keep_system_fields(live, new)

@@ -1,4 +1,4 @@
-"""ConfigMaps and Secrets, roles and their bindings, CustomResourceDefinitions."""
+"""ConfigMaps and Secrets, roles and their bindings, CustomResourceDefinitions, Leases, Events."""
 
 import base64
 import binascii
@@ -63,11 +63,19 @@ def _check_keys(obj: Object) -> Iterator[FieldError]:
     size = 0
     for field in ("data", "binaryData"):
         for key, value in (obj.get(field) or {}).items():
-            for message in names.config_key(key):
+            for message in (*names.config_key(key), *_path_like(key)):
                 yield error.invalid(f"{field}[{key}]", key, message)
             size += len(value.encode()) if isinstance(value, str) else 0
     if size > DATA_LIMIT:
         yield error.too_long("", DATA_LIMIT)
+
+
+def _path_like(key: str) -> Iterator[str]:
+    """Keys become names of files."""
+    if key in {".", ".."}:
+        yield f"must not be '{key}'"
+    elif key.startswith(".."):
+        yield "must not start with '..'"
 
 
 def _check_base64(obj: Object, field: str) -> Iterator[FieldError]:
@@ -146,6 +154,14 @@ def _check_definition(definition: Object, old: Object | None) -> Iterator[FieldE
         yield error.invalid(
             "spec.versions", versions, "must have exactly one version marked as storage version"
         )
+    yield from _check_versions(versions)
+    if spec.get("scope") and spec["scope"] not in _SCOPES:
+        yield error.not_supported("spec.scope", spec["scope"], _SCOPES)
+    if old is not None and spec.get("scope") != (old.get("spec") or {}).get("scope"):
+        yield error.immutable("spec.scope", spec.get("scope"))
+
+
+def _check_versions(versions: Any) -> Iterator[FieldError]:
     for index, version in enumerate(versions):
         path = f"spec.versions[{index}]"
         for message in names.dns_1035_label(version.get("name") or ""):
@@ -153,16 +169,58 @@ def _check_definition(definition: Object, old: Object | None) -> Iterator[FieldE
         schema = (version.get("schema") or {}).get("openAPIV3Schema")
         if schema is None:
             yield error.required(f"{path}.schema.openAPIV3Schema", "schemas are required")
-        elif schema.get("type") != "object":
+        elif schema.get("type") and schema["type"] != "object":
             yield error.invalid(
                 f"{path}.schema.openAPIV3Schema.type",
                 schema.get("type", ""),
                 "must be object at the root",
             )
-    if spec.get("scope") and spec["scope"] not in _SCOPES:
-        yield error.not_supported("spec.scope", spec["scope"], _SCOPES)
-    if old is not None and spec.get("scope") != (old.get("spec") or {}).get("scope"):
-        yield error.immutable("spec.scope", spec.get("scope"))
+        else:
+            yield from _check_structural(schema, _schema_path(versions, index), "at the root")
+
+
+def _schema_path(versions: Any, index: int) -> str:
+    """Kubernetes looks at a schema that all versions share in the place it had before there were
+    versions."""
+    first = versions[0].get("schema")
+    if all(version.get("schema") == first for version in versions):
+        return "spec.validation.openAPIV3Schema"
+    return f"spec.versions[{index}].schema.openAPIV3Schema"
+
+
+def _check_structural(schema: Any, path: str, where: str) -> Iterator[FieldError]:
+    """Every part of a schema has a type. The other rules of structural schemas, on what may
+    stand in ``allOf`` and its like, are not checked."""
+    if not isinstance(schema, dict):
+        return
+    untyped = ("x-kubernetes-int-or-string", "x-kubernetes-preserve-unknown-fields")
+    if not schema.get("type") and not any(schema.get(name) for name in untyped):
+        yield error.required(f"{path}.type", f"must not be empty {where}")
+    fields = "for specified object fields"
+    for name, part in (schema.get("properties") or {}).items():
+        yield from _check_structural(part, f"{path}.properties[{name}]", fields)
+    more = schema.get("additionalProperties")
+    yield from _check_structural(more, f"{path}.additionalProperties", fields)
+    items = schema.get("items")
+    yield from _check_structural(items, f"{path}.items", "for specified array items")
+
+
+def _check_lease(lease: Object, _old: Object | None) -> Iterator[FieldError]:
+    spec = lease.get("spec") or {}
+    seconds, transitions = spec.get("leaseDurationSeconds"), spec.get("leaseTransitions")
+    if seconds is not None and seconds <= 0:
+        yield error.invalid("spec.leaseDurationSeconds", seconds, "must be greater than 0")
+    if transitions is not None and transitions < 0:
+        detail = "must be greater than or equal to 0"
+        yield error.invalid("spec.leaseTransitions", transitions, detail)
+
+
+def _check_event(event: Object, _old: Object | None) -> Iterator[FieldError]:
+    about = (event.get("involvedObject") or {}).get("namespace") or ""
+    namespace = event["metadata"].get("namespace") or ""
+    # What has no namespace is told of in the namespace "default".
+    if about not in {namespace, ""} or (not about and namespace not in {"", "default"}):
+        yield error.invalid("involvedObject.namespace", about, "does not match event.namespace")
 
 
 RULES: Final[dict[tuple[str, str], Rule]] = {
@@ -173,4 +231,6 @@ RULES: Final[dict[tuple[str, str], Rule]] = {
     ("rbac.authorization.k8s.io", "RoleBinding"): _check_binding,
     ("rbac.authorization.k8s.io", "ClusterRoleBinding"): _check_binding,
     ("apiextensions.k8s.io", "CustomResourceDefinition"): _check_definition,
+    ("coordination.k8s.io", "Lease"): _check_lease,
+    ("", "Event"): _check_event,
 }

@@ -1,0 +1,44 @@
+"""What a run tells at its end."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from conformance.differences import KNOWN
+
+SERVERS = {"lab": "the lab's API server", "real": "kube-apiserver"}
+CONTROLLERS = {"lab": "the lab's controllers", "real": "kube-controller-manager"}
+
+
+@dataclass
+class Report:
+    """Counts are by server, ``lab`` or ``real``."""
+
+    versions: dict[str, str] = field(default_factory=dict)
+    cases: dict[str, int] = field(default_factory=dict)
+    lives: dict[str, int] = field(default_factory=dict)
+    seen: set[str] = field(default_factory=set)
+    """At which of the known places the lab has differed."""
+
+    def parts(self) -> list[dict[str, Any]]:
+        """What can be handed to another process."""
+        return [self.versions, self.cases, self.lives]
+
+    def add(self, parts: list[dict[str, Any]] | None) -> None:
+        """Take in what another process has played."""
+        versions, cases, lives = parts or ({}, {}, {})
+        self.versions.update(versions)
+        for mine, theirs in ((self.cases, cases), (self.lives, lives)):
+            for which, count in theirs.items():
+                mine[which] = mine.get(which, 0) + count
+
+    def lines(self) -> list[str]:
+        told = [
+            f"{count} {what} on {names[which]} {self.versions[which]}"
+            for counts, names, what in (
+                (self.cases, SERVERS, "cases"),
+                (self.lives, CONTROLLERS, "lives"),
+            )
+            for which, count in sorted(counts.items())
+        ]
+        told.append("known differences of the lab, and in how many places:")
+        return told + [f"  {len(one.places):2} {one.reason}" for one in KNOWN]
