@@ -4,17 +4,21 @@ Most tests wait: for intervals, pods, kernels. So a few run side by side (pytest
 time; a folder whose tests share one expensive peer stays together.
 """
 
-from pathlib import PurePath
-
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling, Scheduling
 
-TOGETHER = frozenset({"conformance", "faults"})
-"""Folders with one control plane for all their tests, or one list that all of them fill."""
-
-APART = frozenset({"tests/story/test_guide.py"})
-"""Files whose tests are long, and each has a lab of its own."""
+TOGETHER = {
+    "tests/conformance/": "conformance",
+    "tests/faults/": "faults",
+    "tests/story/test_guide.py": "guide",
+    "tests/story/": "labs",
+    "tests/lab/kubelet/": "labs",
+    "tests/lab/controlplane/": "labs",
+}
+"""Paths with one control plane for all their tests, or one list that all of them fill; and labs, of
+which only a few can run at a time: each of their sidecars takes one of a user's 128 inotify
+instances. The first that fits counts."""
 
 
 class ByPeers(LoadScopeScheduling):
@@ -22,10 +26,7 @@ class ByPeers(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        folder = PurePath(file).parts[1]
-        if folder in TOGETHER:
-            return folder
-        return nodeid if file in APART else file
+        return next((name for path, name in TOGETHER.items() if file.startswith(path)), file)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
