@@ -144,7 +144,7 @@ REFUSED: Mapping[str, str] = {
     "spec.ingressRef": _ELSEWHERE,
     "spec.routeRef": _ELSEWHERE,
     "spec.upstreamRef": _ELSEWHERE,
-    "spec.service.timeout": _REMOVE,
+    "spec.service.timeout": "use Kuma's MeshTimeout",
     "spec.service.backendTimeout": _ELSEWHERE,
     "spec.service.meshName": "name the mesh in the annotation kuma.io/mesh",
     "spec.service.backends": _ELSEWHERE,
