@@ -1,5 +1,6 @@
 """docs/reference/events.md against the texts themselves: none is missing, none is made up."""
 
+import ast
 import inspect
 import re
 from collections.abc import Iterator
@@ -112,3 +113,44 @@ def test_nothing_is_told_but_what_messages_hold() -> None:
     source = Path(inspect.getfile(messages)).parent
     told = re.compile(r"Record\(\s*\"(?:Normal|Warning)\",\s*(?:f?[\"'])")
     assert [path.name for path in source.glob("*.py") if told.search(path.read_text())] == []
+
+
+def test_types_are_those_that_are_recorded() -> None:
+    told: dict[str, set[str]] = {}
+    for path in Path(inspect.getfile(messages)).parent.glob("*.py"):
+        for function in ast.walk(ast.parse(path.read_text())):
+            if isinstance(function, ast.FunctionDef):
+                for name, kind in _recorded(function):
+                    told.setdefault(name, set()).add(kind)
+    assert len(told) > 30
+    kinds = [
+        (pattern(found["text"]), found["type"])
+        for line in DOCUMENT.read_text().splitlines()
+        if (found := ROW.match(line)) is not None
+    ]
+    for name, text in texts():
+        if name in told:
+            assert told[name] & {known for one, known in kinds if one.fullmatch(text)}, text
+
+
+def _recorded(function: ast.FunctionDef) -> Iterator[tuple[str, str]]:
+    """Which texts a function of the rollout records itself, and as what."""
+    named: dict[str, list[str]] = {}
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            named.setdefault(node.targets[0].id, []).extend(_text(node.value))
+    for node in ast.walk(function):
+        match node:
+            case ast.Call(
+                func=ast.Name("Record"), args=[ast.Constant(str() as kind), ast.Name(variable), *_]
+            ) if len(named.get(variable, ())) == 1:
+                yield named[variable][0], kind
+            case ast.Call(func=ast.Name("Record"), args=[ast.Constant(str() as kind), said, *_]):
+                yield from ((name, kind) for name in _text(said))
+
+
+def _text(expression: ast.expr) -> list[str]:
+    match expression:
+        case ast.Call(func=ast.Attribute(ast.Name("messages"), name)):
+            return [name]
+    return []

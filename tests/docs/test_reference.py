@@ -1,6 +1,8 @@
 """The reference of the fields: generated, committed, complete."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,12 @@ KINDS = {
 def test_the_committed_reference_is_the_generated_one() -> None:
     committed = (ROOT / "docs" / "reference" / "canary.md").read_text()
     assert committed == reference(), "write docs/reference/canary.md anew: serinus reference"
+
+
+def test_the_command_prints_it() -> None:
+    command = [str(Path(sys.executable).parent / "serinus"), "reference"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == (reference(), "")
 
 
 @pytest.mark.parametrize("plural", KINDS)

@@ -210,6 +210,11 @@ async def test_the_last_series_counts(world: World, prometheus: str) -> None:
     assert await world.measure(inline(query), prometheus) == Value(2.0)
 
 
+async def test_the_canarys_own_server_is_asked(world: World, prometheus: str) -> None:
+    asked = canary({"name": "a", "query": "vector(3)"}, metricsServer=prometheus)
+    assert await world.measure(asked, "http://127.0.0.1:1") == Value(3.0)
+
+
 async def test_a_template_and_the_servers_that_a_canary_needs(
     world: World, prometheus: str
 ) -> None:

@@ -25,9 +25,10 @@ class Stage:
     def prepare(self) -> None:
         lab = self.lab
         lab.sh("kubectl apply -k github.com/fluxcd/flagger//kustomize/kuma")
-        for namespace in ("test", *self._examples):
+        for namespace, example in {"test": "", **self._examples}.items():
             lab.sh(f"kubectl create ns {namespace}")
-            lab.sh(f"kubectl annotate namespace {namespace} kuma.io/sidecar-injection=enabled")
+            if example != "plain-kubernetes":
+                lab.sh(f"kubectl annotate ns {namespace} kuma.io/sidecar-injection=enabled")
         lab.sh("kubectl apply -k https://github.com/fluxcd/flagger//kustomize/tester?ref=main")
         podinfo = (manifests.kustomization("podinfo") / "deployment.yaml").read_text()
         podinfo = podinfo.replace("initialDelaySeconds: 5", "initialDelaySeconds: 1")

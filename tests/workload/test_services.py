@@ -69,6 +69,22 @@ def test_app_protocol_comes_from_the_field_or_else_from_kumas_annotation(
     assert desired(**changes)["spec"]["ports"][0].get("appProtocol") == protocol
 
 
+def test_the_port_and_the_metadata_are_as_asked() -> None:
+    metadata = {"labels": {"team": "a"}, "annotations": {"note": "b"}}
+    for role in Role:
+        service = desired(
+            role,
+            service__portName="web",
+            service__port=80,
+            service__targetPort="http",
+            **{f"service__{role.value}": metadata},
+        )
+        (port,) = service["spec"]["ports"]
+        assert (port["name"], port["port"], port["targetPort"]) == ("web", 80, "http")
+        assert service["metadata"]["labels"]["team"] == "a"
+        assert service["metadata"]["annotations"]["note"] == "b"
+
+
 def test_port_discovery_takes_the_other_ports_of_the_pods() -> None:
     ports = desired(service__portDiscovery=True)["spec"]["ports"]
     assert [(port["name"], port["port"]) for port in ports] == [

@@ -15,7 +15,7 @@ from serinus.api.alertprovider import AlertProvider
 from serinus.api.canary import Canary
 from serinus.api.metrictemplate import MetricTemplate
 from serinus.api.schema import Schema, unwrap
-from serinus.api.support import REFUSED, VALUES
+from serinus.api.support import REFUSED
 
 _SECTIONS = (
     ("Canary: spec", Canary, "spec", ("service", "analysis")),
@@ -92,8 +92,6 @@ def _refusal(path: str) -> str:
             return f" *Refused:* {instead}."
         if path.startswith((f"{top}.", f"{top}[", f"{top}{{")):
             return " *Refused.*"
-    if path in VALUES:
-        return f" *Refused* unless {' or '.join(VALUES[path])}."
     return ""
 
 

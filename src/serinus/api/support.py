@@ -30,6 +30,8 @@ SUPPORTED = frozenset(
         "spec.autoscalerRef.apiVersion",
         "spec.autoscalerRef.kind",
         "spec.autoscalerRef.name",
+        "spec.autoscalerRef.primaryScalerQueries",
+        "spec.autoscalerRef.primaryScalerQueries{}",
         "spec.autoscalerRef.primaryScalerReplicas",
         "spec.autoscalerRef.primaryScalerReplicas.minReplicas",
         "spec.autoscalerRef.primaryScalerReplicas.maxReplicas",
@@ -39,6 +41,9 @@ SUPPORTED = frozenset(
         "spec.service.portName",
         "spec.service.targetPort",
         "spec.service.appProtocol",
+        "spec.service.headless",
+        "spec.service.portDiscovery",
+        "spec.service.trafficDistribution",
         "spec.service.apex",
         "spec.service.apex.labels",
         "spec.service.apex.labels{}",
@@ -139,11 +144,7 @@ REFUSED: Mapping[str, str] = {
     "spec.ingressRef": _ELSEWHERE,
     "spec.routeRef": _ELSEWHERE,
     "spec.upstreamRef": _ELSEWHERE,
-    "spec.autoscalerRef.primaryScalerQueries": _REMOVE,
-    "spec.service.trafficDistribution": _REMOVE,
-    "spec.service.portDiscovery": _REMOVE,
-    "spec.service.headless": _REMOVE,
-    "spec.service.timeout": _REMOVE,
+    "spec.service.timeout": "use Kuma's MeshTimeout",
     "spec.service.backendTimeout": _ELSEWHERE,
     "spec.service.meshName": "name the mesh in the annotation kuma.io/mesh",
     "spec.service.backends": _ELSEWHERE,
@@ -159,12 +160,6 @@ REFUSED: Mapping[str, str] = {
     "spec.service.corsPolicy": _ELSEWHERE,
     "spec.service.trafficPolicy": _ELSEWHERE,
 }
-
-VALUES: Mapping[str, tuple[str, ...]] = {
-    "spec.targetRef.kind": ("Deployment",),
-    "spec.autoscalerRef.kind": ("HorizontalPodAutoscaler",),
-}
-"""The values that are obeyed, where a supported field has values that are not."""
 
 
 def unsupported(canary: Canary, provider: str) -> tuple[Problem, ...]:
@@ -186,9 +181,6 @@ def unsupported(canary: Canary, provider: str) -> tuple[Problem, ...]:
         if visit.pattern not in SUPPORTED:
             refused = visit.path
             found.append(_refusal(visit.path, "", REFUSED.get(visit.pattern, _REMOVE)))
-        elif visit.value not in VALUES.get(visit.pattern, (visit.value,)):
-            known = " or ".join(f'"{value}"' for value in VALUES[visit.pattern] if value)
-            found.append(_refusal(visit.path, f'"{visit.value}"', f"use {known}"))
     return tuple(found)
 
 

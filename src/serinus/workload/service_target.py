@@ -28,6 +28,9 @@ from serinus.workload.views import PROMOTION_ID, ServiceView
 
 Json = dict[str, Any]
 
+_DIGITS = 12
+"""Hex digits of a revision that make a generation: 48 bits, which every reader of JSON keeps."""
+
 
 def find_service_target(canary: Canary, caches: WorkloadCaches) -> ServiceView | None:
     """The target."""
@@ -40,12 +43,16 @@ def find_service_primary(canary: Canary, caches: WorkloadCaches) -> ServiceView 
 
 
 def observed(service: ServiceView | None) -> Workload | None:
-    """What a tick sees: always ready, and as if it had one pod."""
+    """What a tick sees: always ready, and as if it had one pod.
+
+    The API server counts no generations of a Service, so one is made of its revision: it has to
+    change whenever that does, else a new revision would pass for another word for the old.
+    """
     if service is None or service.metadata.deletion_timestamp is not None:
         return None
     return Workload(
         revision=service.revision,
-        generation=service.metadata.generation,
+        generation=int(service.revision.rpartition(":")[2][:_DIGITS], 16),
         replicas=1,
         available=1,
         readiness=Readiness(ready=True),
