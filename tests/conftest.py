@@ -4,9 +4,13 @@ Most tests wait: for intervals, pods, kernels. So a few run side by side (pytest
 time; a folder whose tests share one expensive peer stays together.
 """
 
+from typing import Any
+
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling, Scheduling
+
+from telling import told
 
 TOGETHER = {
     "tests/conformance/": "conformance",
@@ -31,3 +35,24 @@ class ByPeers(LoadScopeScheduling):
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
     return ByPeers(config, log)
+
+
+_OTHERS_TOLD: dict[str, list[str]] = {}
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand over what this process has to tell, if it is not the one that tells it."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["told"] = told()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    _OTHERS_TOLD.update(getattr(node, "workeroutput", {}).get("told", {}))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for title, lines in (told() | _OTHERS_TOLD).items():
+        terminalreporter.section(title)
+        for line in lines:
+            terminalreporter.write_line(line)

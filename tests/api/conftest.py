@@ -1,30 +1,31 @@
-"""Prints the table of Flagger's fields when its tests have run: counts, and with -v each line."""
+"""Tells the table of Flagger's fields when its tests have run: counts, and with -v each line."""
 
 from collections import Counter
 
 import pytest
 
 from api.appendix import NOT_YET, STATES, table
+from telling import section
+
+TITLE = "Flagger's fields (appendix A)"
 
 
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    ran = {
-        report.nodeid.partition("::")[0] for report in terminalreporter.stats.get("passed", [])
-    } | {report.nodeid.partition("::")[0] for report in terminalreporter.stats.get("failed", [])}
-    if "tests/api/test_appendix.py" not in ran:
-        return
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if any(item.path.name == "test_appendix.py" for item in items):
+        verbose = config.get_verbosity() > 0
+        section(TITLE, lambda: _lines(verbose=verbose))
+
+
+def _lines(*, verbose: bool) -> list[str]:
     lines = list(table())
-    terminalreporter.section("Flagger's fields (appendix A)")
-    if config.get_verbosity() > 0:
-        for line in lines:
-            terminalreporter.write_line(f"{line.plural} {line.path}: {line.state}: {line.why}")
+    told = []
+    if verbose:
+        told += [f"{line.plural} {line.path}: {line.state}: {line.why}" for line in lines]
     for plural in dict.fromkeys(line.plural for line in lines):
         counted = Counter(line.state for line in lines if line.plural == plural)
-        told = ", ".join(f"{counted[state]} {state}" for state in STATES)
+        states = ", ".join(f"{counted[state]} {state}" for state in STATES)
         empty = sum(1 for line in lines if line.plural == plural and not line.why)
-        terminalreporter.write_line(f"{plural}: {counted.total()} paths: {told}; {empty} empty")
+        told.append(f"{plural}: {counted.total()} paths: {states}; {empty} empty")
     waiting = sorted({line.path for line in lines if line.state == NOT_YET})
     tops = [p for p in waiting if not any(p != q and p.startswith(q) for q in waiting)]
-    terminalreporter.write_line(f"not yet: {', '.join(tops) or 'none'}")
+    return [*told, f"not yet: {', '.join(tops) or 'none'}"]

@@ -1,16 +1,16 @@
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from conformance.cases import LIVES
 from conformance.lab_server import LabServer
 from conformance.life import Life
-from conformance.report import Report
+from conformance.report import REPORT, Report
 from conformance.talk import Server
 from controlplane import ControlPlane, Missing
+from telling import section
 
 QUIET_CONTROLLERS = (
     "garbage-collector-controller",
@@ -24,7 +24,7 @@ written."""
 AT_ONCE = 8
 """Lives played side by side."""
 
-REPORT = Report()
+section("conformance", lambda: REPORT.lines() if REPORT.versions else [])
 
 
 @pytest.fixture(scope="session")
@@ -122,22 +122,3 @@ def _asked_for(request: pytest.FixtureRequest, which: str) -> list[str]:
 
 def _version(server: Server) -> str:
     return str(server.request("GET", "/version").json["gitVersion"])
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Hand what this process has played to the one that tells it."""
-    if hasattr(session.config, "workeroutput"):
-        session.config.workeroutput["conformance"] = REPORT.parts()
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node: Any) -> None:
-    REPORT.add(getattr(node, "workeroutput", {}).get("conformance"))
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if not REPORT.versions:
-        return
-    terminalreporter.section("conformance")
-    for line in REPORT.lines():
-        terminalreporter.write_line(line)

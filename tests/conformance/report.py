@@ -1,7 +1,6 @@
 """What a run tells at its end."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from conformance.differences import KNOWN
 
@@ -19,18 +18,6 @@ class Report:
     seen: set[str] = field(default_factory=set)
     """At which of the known places the lab has differed."""
 
-    def parts(self) -> list[dict[str, Any]]:
-        """What can be handed to another process."""
-        return [self.versions, self.cases, self.lives]
-
-    def add(self, parts: list[dict[str, Any]] | None) -> None:
-        """Take in what another process has played."""
-        versions, cases, lives = parts or ({}, {}, {})
-        self.versions.update(versions)
-        for mine, theirs in ((self.cases, cases), (self.lives, lives)):
-            for which, count in theirs.items():
-                mine[which] = mine.get(which, 0) + count
-
     def lines(self) -> list[str]:
         told = [
             f"{count} {what} on {names[which]} {self.versions[which]}"
@@ -42,3 +29,7 @@ class Report:
         ]
         told.append("known differences of the lab, and in how many places:")
         return told + [f"  {len(one.places):2} {one.reason}" for one in KNOWN]
+
+
+REPORT = Report()
+"""This run's."""

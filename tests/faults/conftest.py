@@ -1,5 +1,4 @@
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -7,6 +6,7 @@ from controlplane import Missing
 from executor.scene import Scene
 from executor.scene import scene as new_scene
 from faults.real_cluster import RealCluster
+from telling import section
 
 
 @pytest.fixture(scope="session")
@@ -29,26 +29,10 @@ def scene(cluster: RealCluster) -> Iterator[Scene]:
 
 COUNTS: list[str] = []
 
+section("faults", lambda: COUNTS)
+
 
 @pytest.fixture(scope="session")
 def record_count() -> list[str]:
     """What is put here is printed at the end of the run."""
     return COUNTS
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Hand what this process has counted to the one that tells it."""
-    if hasattr(session.config, "workeroutput"):
-        session.config.workeroutput["faults"] = COUNTS
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node: Any) -> None:
-    COUNTS.extend(getattr(node, "workeroutput", {}).get("faults", ()))
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if COUNTS:
-        terminalreporter.section("faults")
-        for line in COUNTS:
-            terminalreporter.write_line(line)
