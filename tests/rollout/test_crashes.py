@@ -1,12 +1,15 @@
 """Whatever is cut off or fails, and whenever users edit: the same ends, nothing broken."""
 
 from datetime import timedelta
+from random import Random
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
+from rollout.generated import generated_canary
 from rollout.model import INTERVAL, Cluster, canary
 from serinus.api.canary import Phase
 
@@ -16,13 +19,11 @@ SETTLED = {Phase.INITIALIZED, Phase.SUCCEEDED, Phase.FAILED}
 class Rollouts(RuleBasedStateMachine):
     """Any order of ticks, cuts, failures, edits, pods, metrics and time."""
 
-    @initialize(
-        step=st.sampled_from([5, 20, 30, 50, 100]),
-        maximum=st.sampled_from([10, 50, 100]),
-        threshold=st.integers(1, 4),
-    )
-    def begin(self, step: int, maximum: int, threshold: int) -> None:
-        self.cluster = Cluster(canary(step, maximum, threshold))
+    @initialize(seed=st.integers(0, 2**32), splits=st.booleans())
+    def begin(self, seed: int, splits: bool) -> None:
+        made = generated_canary(Random(seed), splits=splits)
+        made = msgspec.structs.replace(made, spec=msgspec.structs.replace(made.spec, suspend=False))
+        self.cluster = Cluster(made, splits=splits)
         self.revisions = 0
 
     @rule(stop=st.none() | st.integers(0, 14), fail=st.none() | st.integers(0, 14))

@@ -296,9 +296,10 @@ def test_a_repair_is_promoted_when_somebody_vouches_for_it(
 ) -> None:
     cluster = unpromotable({**analysis, "webhooks": [hook("confirm-promotion")]})
     cluster.closed = {"confirm-promotion"}
+    cluster.stubborn.add("v1:c-primary")
     cluster.edit_target("v1:c")
     cluster.request("promote", f"jane at 1{force}")
-    intervals(cluster, 1)
+    intervals(cluster, 2)
     assert cluster.status.phase is phase and serves(cluster)
     repair_primary(cluster)
     cluster.closed.clear()

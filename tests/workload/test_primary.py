@@ -179,3 +179,29 @@ def test_views_are_compared_and_tell_their_origin() -> None:
     assert runs_target(target_view, primary_view, PODS, Renames())
     target["spec"]["template"]["spec"]["containers"][0]["image"] = "podinfo:6.0.1"
     assert not runs_target(decode_deployment(encoded(target)), primary_view, PODS, Renames())
+
+
+def test_a_promotion_brings_the_metadata_of_the_copied_prefixes_and_no_other() -> None:
+    primary, target = made(), deployment()
+    target["metadata"]["labels"] |= {"app.kubernetes.io/part-of": "market", "app": "other"}
+    target["metadata"]["annotations"] |= {"app.kubernetes.io/a~b/c": "x", "team": "other"}
+    primary["metadata"]["labels"]["foreign"] = "kept"
+    operations = promotion(target, primary, PODS, "id-1", autoscaled=True, rules=RULES)
+    after = jsonpatch.apply_patch(primary, operations)
+    assert after["metadata"]["labels"] == {
+        "app": "podinfo-primary",
+        "app.kubernetes.io/part-of": "market",
+        "foreign": "kept",
+    }
+    assert after["metadata"]["annotations"]["app.kubernetes.io/a~b/c"] == "x"
+    assert after["metadata"]["annotations"]["team"] == "web"
+    assert promotion(target, after, PODS, "id-1", autoscaled=True, rules=RULES) == []
+
+
+def test_native_sidecars_are_copied_verbatim() -> None:
+    target = deployment()
+    sidecar = {"name": "log", "image": "log:1", "restartPolicy": "Always"}
+    sidecar["ports"] = [{"containerPort": 9000}]  # type: ignore[assignment]
+    target["spec"]["template"]["spec"]["initContainers"] = [{"name": "init"}, sidecar]
+    spec = made(target)["spec"]["template"]["spec"]
+    assert spec["initContainers"] == [{"name": "init"}, sidecar]
