@@ -1,5 +1,9 @@
 """What Flagger left behind is taken over, and what is described anew is the same: no rollout."""
 
+import contextlib
+import json
+import sqlite3
+
 import pytest
 
 from executor.flagger_remains import leave, set_status
@@ -94,3 +98,65 @@ def test_another_form_of_hash_does_not_restart_an_analysis(scene: Scene) -> None
     assert told[f"New revision detected! Scaling up podinfo.{scene.namespace}"] == 1
     assert not [one for one in told if "Restarting" in one]
     assert scene.images("podinfo-primary") == ["play:v1", "play:v2"]
+
+
+def _upgrade_kubernetes(scene: Scene) -> None:
+    """The API server is stopped, and the next release knows one more default of pod templates.
+
+    As in a real upgrade, neither the generation nor the version of any object moves by it.
+    """
+    cluster = scene.cluster
+    cluster.kill_server()
+    (path,) = cluster.root.glob("**/*.db")
+    of_ours = "plural = 'deployments' and namespace = ?"
+    with contextlib.closing(sqlite3.connect(path)) as stored, stored:
+        rows = stored.execute(
+            f"select name, raw from objects where {of_ours}", (scene.namespace,)
+        ).fetchall()
+        assert {name for name, _ in rows} == {"podinfo", "podinfo-primary"}
+        for name, raw in rows:
+            made = json.loads(raw)
+            made["spec"]["template"]["spec"]["enableServiceLinks"] = True
+            stored.execute(
+                f"update objects set raw = ? where {of_ours} and name = ?",
+                (json.dumps(made).encode(), scene.namespace, name),
+            )
+    cluster.start_server()
+
+
+@pytest.mark.parametrize("phase", ["Succeeded", "Failed", "Progressing"])
+def test_an_upgrade_of_kubernetes_starts_nothing(scene: Scene, phase: str) -> None:
+    _ = scene.events, scene.deployments
+    scene.start()
+    if phase == "Progressing":
+        scene.hold()
+    else:
+        scene.begin(scene.canary(threshold=1))
+        scene.peers.success = 100.0 if phase == "Succeeded" else 0.0
+        scene.release("v2")
+        scene.await_phase(phase)
+        scene.deployments.until(
+            lambda: scene.deployments.latest["podinfo"]["spec"]["replicas"] == 0
+        )
+    known = scene.status()["lastAppliedSpec"]
+    phases, primary = scene.phases(), scene.images("podinfo-primary")
+
+    _upgrade_kubernetes(scene)
+    for name in ("podinfo", "podinfo-primary"):
+        # Any write shows the template as the new server has it.
+        scene.canaries.until(
+            lambda name=name: scene.within(
+                "annotate", "deployment", name, "seen=anew", "--overwrite", check=False
+            ).endswith("annotated\n")
+        )
+    if phase == "Progressing":
+        scene.peers.success = 100.0
+        scene.await_phase("Succeeded")
+        primary = ["play:v1", "play:v2"]
+    else:
+        scene.canaries.until(lambda: scene.status()["lastAppliedSpec"] != known)
+        assert scene.phases() == phases
+    assert scene.images("podinfo-primary") == primary
+    told = scene.messages()
+    assert told[f"New revision detected! Scaling up podinfo.{scene.namespace}"] == 1
+    assert not [one for one in told if "Restarting" in one]
