@@ -14,7 +14,6 @@ from telling import told
 
 TOGETHER = {
     "tests/conformance/": "conformance",
-    "tests/faults/": "faults",
     "tests/story/test_guide.py": "guide",
     "tests/story/": "labs",
     "tests/lab/kubelet/": "labs",
@@ -48,7 +47,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    _OTHERS_TOLD.update(getattr(node, "workeroutput", {}).get("told", {}))
+    for title, lines in getattr(node, "workeroutput", {}).get("told", {}).items():
+        known = _OTHERS_TOLD.setdefault(title, [])
+        known += [line for line in lines if line not in known]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -175,6 +175,28 @@ _LINES: Mapping[str, Mapping[str, Mapping[str, tuple[str, ...]]]] = {
                     *("path", "sameSite", "secure"),
                 )
             ),
+            "tests/routing/test_filters.py::test_headers_are_changed_by_every_rule_of_ours": (
+                "spec.service.headers…",
+            ),
+            "tests/routing/test_filters.py::test_a_rewrite": ("spec.service.rewrite…",),
+            "tests/routing/test_service_match.py::test_which_requests_are_split": (
+                "spec.service.match",
+                "spec.service.match[]",
+                "spec.service.match[].uri",
+                "spec.service.match[].uri.exact",
+                "spec.service.match[].uri.regex",
+                "spec.service.match[].method",
+                "spec.service.match[].method.exact",
+                "spec.service.match[].headers…",
+                "spec.service.match[].queryParams…",
+            ),
+            "tests/routing/test_servicepolicies.py::test_a_timeout_and_retries_in_kumas_words": (
+                "spec.service.timeout",
+                "spec.service.retries",
+                "spec.service.retries.attempts",
+                "spec.service.retries.perTryTimeout",
+                "spec.service.retries.retryOn",
+            ),
             "tests/workload/test_config_rollouts.py::test_content_is_judged_and_promoted": (
                 "status.trackedConfigs…",
             ),
@@ -203,12 +225,24 @@ _LINES: Mapping[str, Mapping[str, Mapping[str, tuple[str, ...]]]] = {
                 "spec.service.gatewayRefs…",
                 "spec.service.corsPolicy…",
                 "spec.service.trafficPolicy…",
+                "spec.service.mirror…",
+                *(
+                    f"spec.service.match[].{name}…"
+                    for name in (
+                        *("authority", "gateways", "ignoreUriCase", "method.prefix"),
+                        *("method.regex", "name", "port", "scheme", "sourceLabels"),
+                        *("sourceNamespace", "withoutHeaders"),
+                    )
+                ),
             ),
             "tests/routing/test_matches.py::test_what_kuma_cannot_match": (
                 f"{_SPEC}.match[].sourceLabels…",
             ),
         },
         DIFFERENT: {
+            "tests/routing/test_service_match.py::test_a_prefix_ends_where_a_segment_does": (
+                "spec.service.match[].uri.prefix",
+            ),
             "tests/workload/test_services.py::"
             "test_app_protocol_comes_from_the_field_or_else_from_kumas_annotation": (
                 "spec.service.appProtocol",
@@ -231,16 +265,7 @@ _LINES: Mapping[str, Mapping[str, Mapping[str, tuple[str, ...]]]] = {
             "tests/story/test_guide.py::test_the_guide": ("status.failedChecks",),
             f"{_FIELDS}conditions_beyond_flaggers_come_after_it": ("status.conditions…",),
         },
-        NOT_YET: {
-            _REFUSED: (
-                "spec.service.timeout",
-                "spec.service.match…",
-                "spec.service.retries…",
-                "spec.service.rewrite…",
-                "spec.service.mirror…",
-                "spec.service.headers…",
-            ),
-        },
+        NOT_YET: {},
     },
     "metrictemplates": {
         IMPLEMENTED: {

@@ -55,7 +55,7 @@ def test_what_is_obeyed_and_what_is_refused_is_what_the_operator_says() -> None:
 @pytest.mark.parametrize("path", sorted({*tops(ANOTHER), *tops(NOT_YET)}))
 def test_what_is_refused_is_refused_by_its_path(path: str) -> None:
     (problem,) = _problems(path)
-    assert problem.path == path
+    assert problem.path == path.replace("[]", "[0]")
     assert problem.message.startswith("not supported by this release of Serinus; ")
 
 
@@ -84,7 +84,9 @@ def _problems(path: str) -> tuple[Problem, ...]:
     *parents, last = path.split(".")
     place: Any = document
     for key in parents:
-        place = place.setdefault(key, {})
+        name = key.removesuffix("[]")
+        place = place.setdefault(name, {} if name == key else [{}])
+        place = place if name == key else place[0]
     place[last] = _some(PLACES[path])
     return unsupported(decoded(document), "kuma")
 

@@ -40,8 +40,11 @@ def test_the_guide_is_supported() -> None:
 @pytest.mark.parametrize(
     ("changes", "path"),
     [
-        ({"spec.service.retries": {"attempts": 3}}, "spec.service.retries"),
-        ({"spec.service.match": [{"uri": {"prefix": "/"}}]}, "spec.service.match"),
+        ({"spec.service.hosts": ["a.example"]}, "spec.service.hosts"),
+        (
+            {"spec.service.match": [{"authority": {"prefix": "a"}}]},
+            "spec.service.match[0].authority",
+        ),
         ({"spec.provider": "istio"}, "spec.provider"),
     ],
 )

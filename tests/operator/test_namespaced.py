@@ -78,6 +78,8 @@ def test_a_role_suffices(scene: Scene, peers: Peers, start: Start) -> None:
         f"{crds}/meshhttproutes.kuma.io 403",
         f"{crds}/trafficroutes.kuma.io 403",
         f"{crds}/meshproxypatches.kuma.io 403",
+        f"{crds}/meshtimeouts.kuma.io 403",
+        f"{crds}/meshretries.kuma.io 403",
         "GET /apis/kuma.io/v1alpha1/meshes 403",
         "GET /apis/kuma.io/v1alpha1/trafficroutes 403",
     }, "what it tries in vain, so that it notices when it is allowed"

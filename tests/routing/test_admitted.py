@@ -17,7 +17,7 @@ from serinus.rollout.effects import Affinity, Traffic, Weights
 from serinus.routing.kuma.discovery import KumaCaches, discover
 from serinus.routing.kuma.router import KumaRouter
 from serinus.routing.router import Ability
-from workload.guide import canary
+from workload.guide import Json, canary
 
 FULL = Traffic(Weights(100, 0))
 SPLIT = Traffic(Weights(90, 10))
@@ -29,6 +29,25 @@ MATCH = [
 AFFINITY = {"cookieName": "side", "primaryCookieName": "old", "httpOnly": True}
 COOKIES = Affinity("side=c4n4ry", "old=pr1m4ry")
 PATCHES = ("podinfo-canary-affinity", "podinfo-primary-affinity")
+
+
+SERVICE: Json = {
+    "service__headers": {
+        "request": {"set": {"X-A": "b"}, "add": {"x-c": "d"}, "remove": ["x-e"]},
+        "response": {"remove": ["server"]},
+    },
+    "service__rewrite": {"uri": "/v2", "authority": "shop.example", "type": "ReplacePrefixMatch"},
+    "service__match": [
+        {"uri": {"prefix": "/api"}, "method": {"exact": "GET"}},
+        {"uri": {"prefix": "/shop/"}, "headers": {"x-f": {"regex": "g+"}}},
+    ],
+    "service__timeout": "90s",
+    "service__retries": {
+        "attempts": 2,
+        "perTryTimeout": "1500ms",
+        "retryOn": "gateway-error,503",
+    },
+}
 
 
 @asynccontextmanager
@@ -60,6 +79,7 @@ class Play:
         """Have the requests go there; a second time there is nothing to write."""
         asked = canary(
             service__appProtocol="http",
+            **({} if headers_only else SERVICE),
             analysis__match=MATCH[1:] if headers_only else MATCH,
             analysis__sessionAffinity=None if headers_only else AFFINITY,
             analysis__mirrorWeight=50,

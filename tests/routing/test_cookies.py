@@ -38,13 +38,18 @@ def test_a_cookie_is_known_among_others(
         [],
         [{"path": {"type": "PathPrefix", "value": "/"}}],
         [holding("a=b"), holding("a=c")],
-        [{**holding("a=b"), "method": "GET"}],
+        [holding("a=b"), {"path": {"type": "PathPrefix", "value": "/"}}],
         [{"headers": [{"type": "Exact", "name": "cookie", "value": "a=b"}]}],
         [{"headers": [{"type": "RegularExpression", "name": "cookie", "value": "(.*;)?a=b"}]}],
     ],
 )
 def test_what_holds_nobody(matches: object) -> None:
     assert held(matches) is None
+
+
+def test_other_conditions_leave_a_holding_rule_known() -> None:
+    narrowed = {**holding("a=b"), "method": "GET", "path": {"type": "Exact", "value": "/x"}}
+    assert held([narrowed, holding("a=b")]) == "a=b"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Real callers' Envoys under the routes that the router writes: who is answered by whom."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +8,11 @@ import aiohttp
 import pytest
 
 from lab.mesh.test_traffic import APEX, Callers, get, scene
+from serinus.cluster.kinds import MESHRETRIES, MESHTIMEOUTS
 from serinus.lab.mesh.versions import V1_8, V2_14, KumaVersion
 from serinus.rollout.effects import Affinity, Traffic, Weights
 from serinus.routing.kuma import meshhttproute, trafficroute
+from serinus.routing.kuma.servicepolicies import desired_policy, retry_conf, timeout_conf
 from workload.guide import Json, canary
 
 FULL = Traffic(Weights(100, 0))
@@ -86,6 +89,84 @@ async def test_callers_stay_where_their_cookie_is_from(tmp_path: Path) -> None:
             await stage.until(session, {"primary"})
             assert await asked(session, cookie="side=c4n4ry") == "primary"
         assert set(callers.counts) == {"primary", "canary"}
+
+
+SERVED = canary(
+    service__match=[{"uri": {"prefix": "/api"}, "method": {"exact": "GET"}}],
+    service__rewrite={"uri": "/told", "type": "ReplacePrefixMatch", "authority": "shop.example"},
+    service__headers={
+        "request": {"set": {"x-told": "yes"}, "remove": ["x-gone"]},
+        "response": {"set": {"x-answer": "told"}},
+    },
+    analysis__match=[QUERY],
+)
+
+
+def served(traffic: Traffic) -> list[Json]:
+    route = meshhttproute.desired_route(SERVED, traffic)
+    route["metadata"]["labels"]["kuma.io/policy-role"] = "producer"
+    return [route]
+
+
+async def test_what_is_not_matched_goes_to_the_primary(tmp_path: Path) -> None:
+    async with scene(V2_14, tmp_path, served(Traffic(Weights(0, 100)))) as (stage, session):
+        for _ in range(1000):
+            if await asked(session, "api") == "canary":
+                break
+        for _ in range(20):
+            assert await asked(session, "api") == await asked(session, "api/x") == "canary"
+            assert await asked(session, "apiary") == await asked(session) == "primary"
+            async with session.post(f"http://{APEX}:9898/api") as answer:
+                assert await answer.text() == "primary"
+                assert "x-answer" not in answer.headers
+            async with session.get(f"http://{APEX}:9898/api") as answer:
+                assert answer.headers["x-answer"] == "told"
+        stage.deliver(stage.world(served(MATCHED)))
+        for _ in range(1000):
+            if await asked(session, "api") == "primary":
+                break
+        for _ in range(20):
+            assert await asked(session, "api?beta=yes") == "canary"
+            assert await asked(session, "api?beta=no") == "primary"
+            assert await asked(session, "other?beta=yes") == "primary"
+    came = {(one.host, one.path) for one in stage.arrivals["canary"]}
+    assert came == {("shop.example", "/told/"), ("shop.example", "/told/x")}
+    assert {("shop.example", "/told/")} < {
+        (one.host, one.path) for one in stage.arrivals["primary"]
+    }
+
+
+async def test_a_timeout_and_retries_are_those_of_the_canary(tmp_path: Path) -> None:
+    wanted = canary(
+        service__timeout="2500ms",
+        service__retries={"attempts": 2, "retryOn": "connect-failure,500"},
+    )
+    route = meshhttproute.desired_route(wanted, Traffic(Weights(0, 100)))
+    timeout = desired_policy(wanted, MESHTIMEOUTS, timeout_conf(wanted))
+    retry = desired_policy(wanted, MESHRETRIES, retry_conf(wanted))
+    for policy in (route, timeout, retry):
+        policy["metadata"]["labels"]["kuma.io/policy-role"] = "producer"
+    async with scene(V2_14, tmp_path, [route]) as (stage, session):
+        came = stage.arrivals["canary"]
+        await stage.until(session, {"canary"})
+        came.clear()
+        assert await asked(session, "?status-of-canary=500") == "status 500"
+        assert len(came) == 1
+        world = replace(stage.world([route]), timeouts=(timeout,), retries=(retry,))
+        stage.deliver(world)
+        for _ in range(1000):
+            came.clear()
+            assert await asked(session, "?status-of-canary=500") == "status 500"
+            if len(came) > 1:
+                break
+        for _ in range(5):
+            came.clear()
+            assert await asked(session, "?status-of-canary=500") == "status 500"
+            assert len(came) == 3
+            came.clear()
+            assert await asked(session, "?status-of-canary=503") == "status 503"
+            assert len(came) == 1
+        assert '"timeout": "2.500s"' in await stage.sidecars["client"].ask("/config_dump")
 
 
 async def test_copies_arrive_and_only_the_primary_answers(tmp_path: Path) -> None:

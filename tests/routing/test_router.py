@@ -67,6 +67,14 @@ ROUTE_ALL: Json = {
     "metadata": {"name": "route-all-default"},
     "spec": {"destinations": [{"match": {"kuma.io/service": "*"}}]},
 }
+SERVICE: Json = {
+    "service__match": [{"uri": {"prefix": "/api"}}],
+    "service__headers": {"request": {"set": {"x-a": "b"}}},
+    "service__rewrite": {"uri": "/"},
+    "service__timeout": "5s",
+    "service__retries": {"attempts": 3},
+}
+SERVICE_FIELDS = [name.replace("__", ".").join(("spec.", "")) for name in SERVICE]
 NAMED = {"kind": {}, "name": {}}
 LABELLED = {"kind": {}, "labels": {}}
 
@@ -455,6 +463,7 @@ async def test_what_a_traffic_route_cannot_is_refused_by_field(cluster: Cluster)
         analysis__match=[{"headers": {"a": {"exact": "b"}}, "queryParams": {"c": {"exact": "d"}}}],
         analysis__mirror=True,
         analysis__sessionAffinity=STICKY,
+        **SERVICE,
     )
     async with cluster.running():
         found = {problem.path: problem.message for problem in cluster.router.problems(asked)}
@@ -462,10 +471,13 @@ async def test_what_a_traffic_route_cannot_is_refused_by_field(cluster: Cluster)
             "spec.analysis.match[0].queryParams",
             "spec.analysis.mirror",
             "spec.analysis.sessionAffinity",
+            *SERVICE_FIELDS,
         }
-        for message in found.values():
+        for path, message in found.items():
             assert message.startswith("a TrafficRoute has no ")
-            assert "to 2.14 with spec.meshServices.mode Exclusive" in message
+            instead = {"spec.service.timeout": "Timeout", "spec.service.retries": "Retry"}.get(path)
+            newer = "to 2.14 with spec.meshServices.mode Exclusive"
+            assert (f"use Kuma's {instead}" if instead else newer) in message
         for traffic in (HELD, Traffic(Weights(100, 0), mirrored=True)):
             with pytest.raises(RoutingError):
                 await cluster.router.reconcile(asked, traffic)
@@ -496,10 +508,12 @@ async def test_plain_kubernetes_writes_nothing(cluster: Cluster) -> None:
             provider="kubernetes",
             analysis__match=[{"headers": {"a": {"exact": "b"}}}],
             analysis__mirror=True,
+            **SERVICE,
         )
         assert [problem.path for problem in routers.problems(asked)] == [
             "spec.analysis.mirror",
             "spec.analysis.match[0].headers",
+            *SERVICE_FIELDS,
         ]
 
 

@@ -71,7 +71,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
   resources: [meshservices]
   verbs: [list, watch]
 - apiGroups: [kuma.io]
-  resources: [meshhttproutes, meshproxypatches]
+  resources: [meshhttproutes, meshproxypatches, meshtimeouts, meshretries]
   verbs: [get, list, watch, create, patch, delete]
 {{- end }}
 
@@ -90,5 +90,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
     - trafficroutes.kuma.io
     - meshhttproutes.kuma.io
     - meshproxypatches.kuma.io
+    - meshtimeouts.kuma.io
+    - meshretries.kuma.io
   verbs: [get]
 {{- end }}

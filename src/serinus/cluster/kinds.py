@@ -67,3 +67,4 @@ MESHHTTPROUTES = Resource("kuma.io", "v1alpha1", "meshhttproutes", "MeshHTTPRout
 MESHPROXYPATCHES = Resource("kuma.io", "v1alpha1", "meshproxypatches", "MeshProxyPatch")
 MESHMETRICS = Resource("kuma.io", "v1alpha1", "meshmetrics", "MeshMetric")
 MESHTIMEOUTS = Resource("kuma.io", "v1alpha1", "meshtimeouts", "MeshTimeout")
+MESHRETRIES = Resource("kuma.io", "v1alpha1", "meshretries", "MeshRetry")

@@ -37,3 +37,14 @@ def _asked(canary: Canary) -> Iterator[tuple[str, Ability]]:
             yield f"spec.analysis.match[{index}].queryParams", Ability.QUERY_MATCH
     if analysis.session_affinity is not None:
         yield "spec.analysis.sessionAffinity", Ability.AFFINITY
+    service = canary.spec.service
+    if service.match:
+        yield "spec.service.match", Ability.SERVICE_MATCH
+    if service.headers is not None:
+        yield "spec.service.headers", Ability.HEADERS
+    if service.rewrite is not None:
+        yield "spec.service.rewrite", Ability.REWRITE
+    if service.timeout:
+        yield "spec.service.timeout", Ability.TIMEOUT
+    if service.retries is not None:
+        yield "spec.service.retries", Ability.RETRIES

@@ -16,12 +16,7 @@ from serinus.routing.router import Ability, RoutingError
 ABILITIES: frozenset[Ability] = frozenset()
 
 _MESH = "remove it, or use provider kuma"
-_INSTEAD = {
-    Ability.HEADER_MATCH: _MESH,
-    Ability.QUERY_MATCH: _MESH,
-    Ability.MIRROR: _MESH,
-    Ability.AFFINITY: _MESH,
-}
+_INSTEAD = dict.fromkeys(frozenset(Ability) - {Ability.WEIGHTS}, _MESH)
 
 _TO_PRIMARY = Traffic(Weights(primary=100, canary=0))
 

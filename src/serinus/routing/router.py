@@ -18,6 +18,11 @@ class Ability(enum.Enum):
     QUERY_MATCH = "matches on query parameters"
     MIRROR = "mirroring"
     AFFINITY = "session affinity"
+    SERVICE_MATCH = "splits of some requests only"
+    HEADERS = "changes of headers"
+    REWRITE = "rewrites of requests"
+    TIMEOUT = "timeout of a route"
+    RETRIES = "retries of a route"
 
 
 class RoutingError(Exception):

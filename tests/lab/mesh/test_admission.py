@@ -152,9 +152,29 @@ async def test_refusals(version: KumaVersion, kind: str, obj: Obj, words: str) -
 
 async def test_what_has_no_effect_is_said() -> None:
     policy = {"metadata": {"name": "slow", "namespace": "test"}, "spec": {}}
-    answer = await webhooks(V2_14).validate(request(policy, "MeshTimeout"))
+    answer = await webhooks(V2_14).validate(request(policy, "MeshCircuitBreaker"))
     assert answer["allowed"]
     assert "no effect here" in answer["warnings"][0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "http", "idle"),
+    [
+        ("MeshTimeout", {"requestTimeout": "1s"}, []),
+        ("MeshTimeout", {"streamIdleTimeout": "1s"}, ["streamIdleTimeout"]),
+        ("MeshRetry", {"numRetries": 1, "perTryTimeout": "1s", "retryOn": ["5xx"]}, []),
+        ("MeshRetry", {"backOff": {"baseInterval": "1s"}}, ["backOff"]),
+    ],
+)
+async def test_what_of_a_limit_has_no_effect_is_said(kind: str, http: Obj, idle: list[str]) -> None:
+    to = [{"targetRef": {"kind": "MeshService", "name": "a"}, "default": {"http": http}}]
+    policy = {"metadata": {"name": "slow", "namespace": "test"}, "spec": {"to": to}}
+    answer = await webhooks(V2_14).validate(request(policy, kind))
+    assert answer["allowed"]
+    assert answer.get("warnings", []) == [
+        f"serinus lab: spec.to[0].default.http.{part} is accepted and has no effect here"
+        for part in idle
+    ]
 
 
 @pytest.mark.parametrize("version", [V1_8, V2_14], ids=lambda v: v.name)

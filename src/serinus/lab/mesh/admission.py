@@ -8,13 +8,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from serinus.lab.mesh import proxypatch
+from serinus.lab.mesh import limits, proxypatch
 from serinus.lab.mesh.model import Obj, in_system_namespace, mesh_of
 from serinus.lab.mesh.policies import ROLE, MixedRoles, role
 from serinus.lab.mesh.versions import DEFAULT_MESH, SYSTEM_NAMESPACE, ZONE, KumaVersion
 
 FIRST_GENERATION = frozenset({"TrafficRoute", "TrafficPermission"})
 PLAYED_POLICIES = frozenset({"MeshHTTPRoute"})
+LIMITS = frozenset({"MeshTimeout", "MeshRetry"})
 _KNOWN_BY_DEFAULT = frozenset({"TrafficPermission", "MeshTrafficPermission", "MeshMetric"})
 
 
@@ -101,6 +102,8 @@ def warnings(obj: Obj) -> list[str]:
         return [_idle(f"spec.{part}") for part in parts]
     if kind == "MeshProxyPatch":
         return [_idle(part) for part in proxypatch.unplayed(obj.get("spec") or {})]
+    if kind in LIMITS:
+        return [_idle(part) for part in limits.unplayed(kind, obj.get("spec") or {})]
     if kind in PLAYED_POLICIES | _KNOWN_BY_DEFAULT:
         return []
     return [f"serinus lab: a {kind} is accepted and has no effect here yet"]

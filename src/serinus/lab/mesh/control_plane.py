@@ -95,7 +95,12 @@ class ControlPlane:
         self._traffic_routes = cache(kinds.TRAFFICROUTES) if version.has_trafficroute else None
         self._http_routes = cache(kinds.MESHHTTPROUTES) if version.has_meshhttproute else None
         self._proxy_patches = cache(kinds.MESHPROXYPATCHES) if version.has_meshhttproute else None
-        policies = (self._traffic_routes, self._http_routes, self._proxy_patches)
+        self._timeouts = cache(kinds.MESHTIMEOUTS) if version.has_meshhttproute else None
+        self._retries = cache(kinds.MESHRETRIES) if version.has_meshhttproute else None
+        policies = (
+            *(self._traffic_routes, self._http_routes, self._proxy_patches),
+            *(self._timeouts, self._retries),
+        )
         self._sources += [c for c in policies if c is not None]
         self._made = [Cache[Json](client, kinds.DATAPLANES, msgspec.json.decode)]
         if version.has_meshservice:
@@ -194,6 +199,8 @@ class ControlPlane:
             traffic_routes=self._traffic_routes.values() if self._traffic_routes else (),
             http_routes=self._http_routes.values() if self._http_routes else (),
             proxy_patches=self._proxy_patches.values() if self._proxy_patches else (),
+            timeouts=self._timeouts.values() if self._timeouts else (),
+            retries=self._retries.values() if self._retries else (),
         )
 
     async def _deliver_for_ever(self) -> None:

@@ -119,6 +119,8 @@ class World:
     traffic_routes: tuple[Obj, ...]
     http_routes: tuple[Obj, ...]
     proxy_patches: tuple[Obj, ...]
+    timeouts: tuple[Obj, ...] = ()
+    retries: tuple[Obj, ...] = ()
 
 
 def mesh_of(obj: Obj) -> str | None:
@@ -158,6 +160,8 @@ def observe(
     traffic_routes: Iterable[Obj] = (),
     http_routes: Iterable[Obj] = (),
     proxy_patches: Iterable[Obj] = (),
+    timeouts: Iterable[Obj] = (),
+    retries: Iterable[Obj] = (),
 ) -> World:
     """The World that these objects make."""
     meshed = {
@@ -189,6 +193,8 @@ def observe(
         traffic_routes=tuple(traffic_routes),
         http_routes=tuple(http_routes),
         proxy_patches=tuple(proxy_patches),
+        timeouts=tuple(timeouts),
+        retries=tuple(retries),
     )
 
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from serinus.lab.mesh import envoy, matches, names
+from serinus.lab.mesh import envoy, limits, matches, names
 from serinus.lab.mesh.destinations import Destination
 from serinus.lab.mesh.endpoints import Backend, by_mesh_service, by_tag
 from serinus.lab.mesh.envoy import Json
@@ -44,7 +44,7 @@ def filters(
     used: list[Backend] = []
     entries: list[tuple[tuple[int, int, bool, int, int], Json]] = []
     for rule in _rules(destination, policies):
-        entries += _routes(world, destination, rule, used)
+        entries += _routes(world, proxy, destination, rule, used)
     if not entries:
         return None
     entries.sort(key=lambda entry: entry[0])
@@ -107,7 +107,7 @@ def _section(ref: Obj, port: ServicePort) -> bool:
 
 
 def _routes(
-    world: World, destination: Destination, rule: Rule, used: list[Backend]
+    world: World, proxy: Proxy, destination: Destination, rule: Rule, used: list[Backend]
 ) -> list[tuple[tuple[int, int, bool, int, int], Json]]:
     conf = rule.conf
     refs = conf.get("backendRefs")
@@ -129,7 +129,12 @@ def _routes(
 
     on_route, on_action = matches.filter_fields(conf.get("filters") or (), mirror)
     used += [backend for backend, _ in clusters] + mirrors
-    action = envoy.outbound_action([(backend.name, weight) for backend, weight in clusters])
+    action = limits.limited(
+        world,
+        proxy,
+        envoy.outbound_action([(backend.name, weight) for backend, weight in clusters]),
+        lambda ref, policy: _targets(ref, policy, destination),
+    )
     name = _name(destination, rule)
     result = []
     for match in rule.matches:

@@ -31,13 +31,19 @@ def holding(cookie: str) -> Json:
 
 
 def held(matches: object) -> str | None:
-    """The cookie that these `matches` of a rule hold callers by; None when it is no rule of
-    `holding`."""
-    match matches:
-        case [{"headers": [{"name": "cookie", "value": str(text)}]}]:
+    """The cookie that these `matches` of a rule hold callers by, whatever else they ask of a
+    request; None when they are not of `holding`, all with the same cookie."""
+    entries = matches if isinstance(matches, list) else []
+    found = {_held(entry) for entry in entries}
+    return found.pop() if len(found) == 1 else None
+
+
+def _held(entry: object) -> str | None:
+    match entry:
+        case {"headers": [*_, {"name": "cookie", "value": str(text)} as header]}:
             inner = text.removeprefix(_BEFORE).removesuffix(_AFTER)
             cookie = re.sub(r"\\(.)", r"\1", inner)
-            return cookie if matches == [holding(cookie)] else None
+            return cookie if header == holding(cookie)["headers"][0] else None
     return None
 
 

@@ -16,6 +16,8 @@ TRAFFIC_ROUTES = "trafficroutes.kuma.io"
 MESH_HTTP_ROUTES = "meshhttproutes.kuma.io"
 MESH_SERVICES = "meshservices.kuma.io"
 MESH_PROXY_PATCHES = "meshproxypatches.kuma.io"
+MESH_TIMEOUTS = "meshtimeouts.kuma.io"
+MESH_RETRIES = "meshretries.kuma.io"
 
 MESH_PATH = "metadata.annotations[kuma.io/mesh]"
 

@@ -19,7 +19,9 @@ from serinus.cluster.kinds import (
     MESHES,
     MESHHTTPROUTES,
     MESHPROXYPATCHES,
+    MESHRETRIES,
     MESHSERVICES,
+    MESHTIMEOUTS,
     TRAFFICROUTES,
 )
 from serinus.cluster.resource import Resource
@@ -31,11 +33,13 @@ from serinus.routing.kuma.views import (
     MeshProxyPatchView,
     MeshServiceView,
     MeshView,
+    PolicyView,
     TrafficRouteView,
     decode_mesh,
     decode_mesh_http_route,
     decode_mesh_proxy_patch,
     decode_mesh_service,
+    decode_policy,
     decode_traffic_route,
 )
 
@@ -45,6 +49,8 @@ CRD_NAMES = (
     dialect.MESH_HTTP_ROUTES,
     dialect.MESH_SERVICES,
     dialect.MESH_PROXY_PATCHES,
+    dialect.MESH_TIMEOUTS,
+    dialect.MESH_RETRIES,
 )
 _CLUSTER_SCOPED = {dialect.MESHES: MESHES, dialect.TRAFFIC_ROUTES: TRAFFICROUTES}
 
@@ -161,6 +167,8 @@ class KumaCaches:
     mesh_http_routes: Cache[MeshHTTPRouteView] | None
     mesh_services: Cache[MeshServiceView] | None
     mesh_proxy_patches: Cache[MeshProxyPatchView] | None = None
+    mesh_timeouts: Cache[PolicyView] | None = None
+    mesh_retries: Cache[PolicyView] | None = None
 
     @classmethod
     def of(cls, client: Client, kinds: KumaKinds, namespace: str | None = None) -> "KumaCaches":
@@ -184,6 +192,12 @@ class KumaCaches:
             )
             if dialect.MESH_PROXY_PATCHES in has and kinds.patches_by_label
             else None,
+            mesh_timeouts=Cache(client, MESHTIMEOUTS, decode_policy, namespace=namespace)
+            if dialect.MESH_TIMEOUTS in has
+            else None,
+            mesh_retries=Cache(client, MESHRETRIES, decode_policy, namespace=namespace)
+            if dialect.MESH_RETRIES in has
+            else None,
         )
 
     def all(self) -> Iterator[Cache[Any]]:
@@ -194,6 +208,8 @@ class KumaCaches:
             self.mesh_http_routes,
             self.mesh_services,
             self.mesh_proxy_patches,
+            self.mesh_timeouts,
+            self.mesh_retries,
         ):
             if cache is not None:
                 yield cache

@@ -15,12 +15,12 @@ from serinus.api.problem import Problem
 from serinus.cluster.cache import Cache
 from serinus.cluster.client import Client
 from serinus.cluster.errors import NotFound
-from serinus.cluster.kinds import MESHHTTPROUTES, MESHSERVICES
+from serinus.cluster.kinds import MESHHTTPROUTES
 from serinus.cluster.ownership import owner_reference
 from serinus.cluster.written import Written
 from serinus.rollout.effects import Affinity, Traffic
 from serinus.routing.asked import beyond
-from serinus.routing.kuma import cookies, matches
+from serinus.routing.kuma import cookies, filters, matches, servicepolicies
 from serinus.routing.kuma.belonging import MESH_LABEL, belongs, owners_with
 from serinus.routing.kuma.meshservices import (
     declared_problems,
@@ -30,6 +30,7 @@ from serinus.routing.kuma.meshservices import (
 )
 from serinus.routing.kuma.proxypatch import CookiePatches, Wanted, names, patch_spec
 from serinus.routing.kuma.rules import NARROWING, backend_refs, carried, dicts, merged_rules
+from serinus.routing.kuma.servicepolicies import ServicePolicies, apex_ref
 from serinus.routing.kuma.views import (
     MeshHTTPRouteView,
     MeshServiceView,
@@ -46,10 +47,22 @@ from serinus.routing.kuma.writing import (
 )
 from serinus.routing.router import Ability, RoutingError
 
-_ABILITIES = frozenset({Ability.WEIGHTS, Ability.HEADER_MATCH, Ability.QUERY_MATCH, Ability.MIRROR})
+_ABILITIES = frozenset(
+    {
+        Ability.WEIGHTS,
+        Ability.HEADER_MATCH,
+        Ability.QUERY_MATCH,
+        Ability.MIRROR,
+        Ability.SERVICE_MATCH,
+        Ability.HEADERS,
+        Ability.REWRITE,
+    }
+)
 _INSTEAD = {
+    Ability.TIMEOUT: "remove it, or install Kuma's CRD meshtimeouts.kuma.io",
+    Ability.RETRIES: "remove it, or install Kuma's CRD meshretries.kuma.io",
     Ability.AFFINITY: "it takes MeshProxyPatches for Dataplanes by labels (Kuma 2.10 or newer); "
-    "remove it, or upgrade Kuma with its CRDs"
+    "remove it, or upgrade Kuma with its CRDs",
 }
 
 
@@ -66,7 +79,7 @@ def desired_route(canary: Canary, traffic: Traffic) -> Json:
             "annotations": annotations,
             "ownerReferences": [owner_reference(canary)],
         },
-        "spec": {"targetRef": {"kind": "Mesh"}, "to": _merged_to([], canary, traffic)},
+        "spec": {"targetRef": {"kind": "Mesh"}, "to": _merged_to([], canary, traffic, "")},
     }
 
 
@@ -85,10 +98,13 @@ def route_change(canary: Canary, live: MeshHTTPRouteView, traffic: Traffic) -> J
     if narrowed:
         spec["targetRef"] = narrowed
     to = dicts(found.get("to"))
-    merged = _merged_to(to, canary, traffic)
+    before = live.metadata.annotations.get(filters.FILTERS)
+    merged = _merged_to(to, canary, traffic, before or "")
     if merged != to:
         spec["to"] = merged
     metadata = metadata_change(live.metadata, *_metadata(canary))
+    if before is not None and not filters.types(canary):
+        metadata.setdefault("annotations", {})[filters.FILTERS] = None
     owners = owners_with(canary, live.metadata)
     if owners is not None:
         metadata["ownerReferences"] = owners
@@ -106,7 +122,8 @@ def carried_traffic(canary: Canary, live: MeshHTTPRouteView) -> Traffic | None:
 class MeshHTTPRouteRouter:
     """The `Router` of meshes with MeshServices on Kuma 2.9 to 2.14.
 
-    ``patches`` is None where cookies cannot be handed out.
+    ``patches`` is None where cookies cannot be handed out, ``timeouts`` and ``retries`` are where
+    Kuma has not the kind.
     """
 
     def __init__(
@@ -115,14 +132,22 @@ class MeshHTTPRouteRouter:
         routes: Cache[MeshHTTPRouteView],
         mesh_services: Cache[MeshServiceView],
         patches: CookiePatches | None = None,
+        timeouts: ServicePolicies | None = None,
+        retries: ServicePolicies | None = None,
     ) -> None:
         self._client = client
         self._routes = routes
         self._mesh_services = mesh_services
         self._patches = patches
+        self._policies = {
+            ability: policies
+            for ability, policies in ((Ability.TIMEOUT, timeouts), (Ability.RETRIES, retries))
+            if policies is not None
+        }
 
     def abilities(self, canary: Canary) -> frozenset[Ability]:  # noqa: ARG002 (Router's)
-        return _ABILITIES if self._patches is None else _ABILITIES | {Ability.AFFINITY}
+        has = _ABILITIES | self._policies.keys()
+        return has if self._patches is None else has | {Ability.AFFINITY}
 
     def problems(self, canary: Canary) -> tuple[Problem, ...]:
         found = list(declared_problems(canary))
@@ -136,10 +161,14 @@ class MeshHTTPRouteRouter:
                 )
             )
         found += matches.problems(canary)
+        found += filters.problems(canary)
+        found += servicepolicies.problems(canary)
         found += cookies.problems(canary)
         found += beyond(canary, self.abilities(canary), "this cluster's Kuma", _INSTEAD)
         if self._patches is not None and canary.spec.analysis.session_affinity is not None:
             found += self._patches.problems(canary)
+        for policies in self._policies.values():
+            found += policies.problems(canary)
         return tuple(found)
 
     def preflight(self, canary: Canary) -> tuple[Problem, ...]:
@@ -152,6 +181,8 @@ class MeshHTTPRouteRouter:
             return ()
         traffic = carried_traffic(canary, live) or AT_REST
         drifted = paths(route_change(canary, live, traffic))
+        for policies in self._policies.values():
+            drifted += tuple(policies.drift(canary))
         if self._patches is None or traffic.affinity is None:
             return drifted
         try:
@@ -185,6 +216,8 @@ class MeshHTTPRouteRouter:
         wrote += await self._write_route(canary, traffic)
         if self._patches is not None:
             await self._patches.remove(canary, kept=wanted)
+        for policies in self._policies.values():
+            wrote += await policies.reconcile(canary)
         return wrote
 
     async def finalize(self, canary: Canary) -> None:
@@ -199,11 +232,15 @@ class MeshHTTPRouteRouter:
                 )
         if self._patches is not None:
             await self._patches.remove(canary, kept={})
+        for policies in self._policies.values():
+            await policies.remove(canary)
 
     async def collect(self, exists: Callable[[str, str], bool]) -> None:
         await collect(self._client, MESHHTTPROUTES, self._routes.values(), exists)
         if self._patches is not None:
             await self._patches.collect(exists)
+        for policies in self._policies.values():
+            await policies.collect(exists)
 
     async def _write_route(self, canary: Canary, traffic: Traffic) -> list[Written]:
         return await bring_about(
@@ -241,34 +278,37 @@ class MeshHTTPRouteRouter:
 
 def _metadata(canary: Canary) -> tuple[dict[str, str], dict[str, str]]:
     labels, annotations = route_metadata(canary)
+    written = filters.types(canary)
+    if written:
+        annotations[filters.FILTERS] = written
     return {**labels, MESH_LABEL: canary.mesh}, annotations
 
 
-def _merged_to(found: list[Json], canary: Canary, traffic: Traffic) -> list[Json]:
-    """``spec.to`` with our rules in it, in the place of the first entry that is for our apex."""
+def _merged_to(found: list[Json], canary: Canary, traffic: Traffic, before: str) -> list[Json]:
+    """``spec.to`` with our rules in it, in the place of the first entry that is for our apex.
+
+    ``before`` is what `filters.FILTERS` says of the rules that are there.
+    """
+    types = frozenset(before.split(",")) - {""}
     merged: list[Json] = []
     placed = False
     for entry in found:
         if _leads_to_apex(entry, canary):
             if not placed:
-                rules = merged_rules(dicts(entry.get("rules")), canary, traffic)
+                rules = merged_rules(dicts(entry.get("rules")), canary, traffic, types)
                 merged.append({**entry, "rules": rules})
                 placed = True
         elif not _is_stale(entry, canary):
             merged.append(entry)
     if not placed:
-        merged.append({"targetRef": _apex_ref(canary), "rules": merged_rules([], canary, traffic)})
+        rules = merged_rules([], canary, traffic, types)
+        merged.append({"targetRef": apex_ref(canary), "rules": rules})
     return merged
-
-
-def _apex_ref(canary: Canary) -> Json:
-    section = canary.spec.service.port_name_or_default
-    return {"kind": MESHSERVICES.kind, "name": canary.apex_name, "sectionName": section}
 
 
 def _leads_to_apex(entry: Json, canary: Canary) -> bool:
     ref = entry.get("targetRef") or {}
-    return {key: ref[key] for key in ("kind", *NARROWING) if key in ref} == _apex_ref(canary)
+    return {key: ref[key] for key in ("kind", *NARROWING) if key in ref} == apex_ref(canary)
 
 
 def _is_stale(entry: Json, canary: Canary) -> bool:

@@ -87,7 +87,7 @@ def patch_change(canary: Canary, live: MeshProxyPatchView, spec: Json) -> Json:
     if narrowed or labels != wanted["labels"] or ref.get("kind") != wanted["kind"]:
         stray = {key: None for key in labels if key not in wanted["labels"]}
         change["targetRef"] = {**wanted, **narrowed, "labels": {**wanted["labels"], **stray}}
-    if not _covers(found.get("default"), spec["default"]):
+    if not covers(found.get("default"), spec["default"]):
         change["default"] = spec["default"]
     metadata = metadata_change(live.metadata, *_metadata(canary))
     owners = owners_with(canary, live.metadata)
@@ -161,16 +161,16 @@ def _metadata(canary: Canary) -> tuple[dict[str, str], dict[str, str]]:
     return {MESH_LABEL: canary.mesh}, {**UNMANAGED_BY_FLUX, **mark(canary)}
 
 
-def _covers(found: Any, wanted: Any) -> bool:
+def covers(found: Any, wanted: Any) -> bool:
     """Whether ``found`` says all that ``wanted`` does; a newer Kuma's defaults may say more."""
     if isinstance(wanted, dict):
         return isinstance(found, dict) and all(
-            key in found and _covers(found[key], value) for key, value in wanted.items()
+            key in found and covers(found[key], value) for key, value in wanted.items()
         )
     if isinstance(wanted, list):
         return (
             isinstance(found, list)
             and len(found) == len(wanted)
-            and all(map(_covers, found, wanted))
+            and all(map(covers, found, wanted))
         )
     return bool(found == wanted)

@@ -11,6 +11,7 @@ from serinus.routing.kuma.dialect import MESHES, Dialect, MeshFacts, choose
 from serinus.routing.kuma.discovery import ForeignTrafficRoutes, KumaCaches, KumaKinds
 from serinus.routing.kuma.meshhttproute import MeshHTTPRouteRouter
 from serinus.routing.kuma.proxypatch import CookiePatches
+from serinus.routing.kuma.servicepolicies import retries, timeouts
 from serinus.routing.kuma.trafficroute import TrafficRouteRouter
 from serinus.routing.router import Ability, Router, RoutingError
 
@@ -40,6 +41,8 @@ class KumaRouter:
                 caches.mesh_http_routes,
                 caches.mesh_services,
                 None if patches is None else CookiePatches(client, patches),
+                None if caches.mesh_timeouts is None else timeouts(client, caches.mesh_timeouts),
+                None if caches.mesh_retries is None else retries(client, caches.mesh_retries),
             )
 
     def dialect(self, canary: Canary) -> Dialect | Problem:

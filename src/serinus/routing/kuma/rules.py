@@ -1,8 +1,8 @@
 """The rules for requests to the apex in a MeshHTTPRoute by MeshService name.
 
-Ours are the rule for every request and, while the traffic asks for them, narrower ones: of the
-cookies that hold callers, and of the requests of an A/B test. Kuma tries narrower ones first,
-equally narrow ones in their order.
+Ours are the rule for every request (or for those of `spec.service.match`) and, while the traffic
+asks for them, narrower ones: of the cookies that hold callers, and of the requests of an A/B test.
+Kuma tries narrower ones first, equally narrow ones in their order.
 
 Others may have rules there too, and theirs stay. A rule is ours by what it says, so that none is
 left behind whatever happens between two writes: one that takes the requests of the A/B test or of a
@@ -17,13 +17,11 @@ from serinus.api.canary import Canary
 from serinus.cluster.kinds import MESHSERVICES
 from serinus.rollout.effects import Affinity, Traffic, Weights
 from serinus.routing.kuma.cookies import held, holding
-from serinus.routing.kuma.matches import EVERY_PATH, route_matches
+from serinus.routing.kuma.filters import service_filters
+from serinus.routing.kuma.matches import route_matches, service_matches, within
 from serinus.routing.kuma.tags import canary_tag
 
 Json = dict[str, Any]
-
-EVERY_REQUEST: list[Json] = [{"path": EVERY_PATH}]
-"""The matches of the rule that all requests take which no narrower one takes."""
 
 NARROWING = ("name", "namespace", "labels", "tags", "sectionName", "proxyTypes", "mesh")
 """Fields of a reference that change what it means. Others may be added by a newer Kuma's
@@ -33,26 +31,34 @@ EVERYTHING = 100
 """The weight of a rule's only backend. Percent of the requests that are mirrored by default."""
 
 
-def merged_rules(found: list[Json], canary: Canary, traffic: Traffic) -> list[Json]:
+def merged_rules(
+    found: list[Json], canary: Canary, traffic: Traffic, before: frozenset[str]
+) -> list[Json]:
     """The rules that carry the traffic: those found, without ours that are no longer wanted, and
-    with ours that are missing, before the rule for every request."""
-    missing = _wanted(canary, traffic)
+    with ours that are missing, before the rule that splits.
+
+    ``before`` are the types of the filters that Serinus has put there.
+    """
+    split = service_matches(canary)
+    asked = service_filters(canary)
+    ours = before | {str(one["type"]) for one in asked}
+    missing = _wanted(canary, traffic, asked)
     merged: list[Json] = []
     for rule in found:
         wanted = _take(missing, rule.get("matches"))
         if wanted is not None:
-            merged.append(_merged(rule, wanted, canary))
+            merged.append(_merged(rule, wanted, canary, ours))
         elif not _is_ours(rule, canary):
             merged.append(rule)
-    bare = (at for at, rule in enumerate(merged) if rule.get("matches") == EVERY_REQUEST)
-    before = next(bare, len(merged))
-    return merged[:before] + [_merged({}, rule, canary) for rule in missing] + merged[before:]
+    at = next((at for at, rule in enumerate(merged) if rule.get("matches") == split), len(merged))
+    return merged[:at] + [_merged({}, rule, canary, ours) for rule in missing] + merged[at:]
 
 
 def carried(canary: Canary, rules: list[Json]) -> Traffic | None:
-    """The traffic that these rules carry; None when the rule for every request is no split between
-    primary and canary."""
-    split = next((rule for rule in rules if rule.get("matches") == EVERY_REQUEST), {})
+    """The traffic that these rules carry; None when there is no rule that splits between primary
+    and canary."""
+    every = service_matches(canary)
+    split = next((rule for rule in rules if rule.get("matches") == every), {})
     weights = _weights(canary, backend_refs(split))
     if weights is None:
         return None
@@ -62,7 +68,7 @@ def carried(canary: Canary, rules: list[Json]) -> Traffic | None:
         if cookie is not None:
             cookies.setdefault(",".join(sorted(_names(rule))), cookie)
     cookie = cookies.get(canary.canary_service)
-    match = route_matches(canary.spec.analysis.match)
+    match = within(every, route_matches(canary.spec.analysis.match))
     return Traffic(
         weights,
         matched=bool(match) and any(rule.get("matches") == match for rule in rules),
@@ -81,24 +87,26 @@ def dicts(value: Any) -> list[Json]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
-def _wanted(canary: Canary, traffic: Traffic) -> list[Json]:
+def _wanted(canary: Canary, traffic: Traffic, asked: list[Json]) -> list[Json]:
+    every = service_matches(canary)
     to_canary = {canary.canary_service: EVERYTHING}
     to_primary = {canary.primary_service: EVERYTHING}
     split = {
         canary.primary_service: traffic.weights.primary,
         canary.canary_service: traffic.weights.canary,
     }
-    mirrors = [_mirror(canary)] if traffic.mirrored else []
+    mirrored = [*asked, _mirror(canary)] if traffic.mirrored else asked
     wanted: list[Json] = []
     if traffic.affinity is not None:
-        wanted.append(_rule(canary, [holding(traffic.affinity.cookie)], to_canary, []))
-    matches = route_matches(canary.spec.analysis.match)
+        cookie = holding(traffic.affinity.cookie)
+        wanted.append(_rule(canary, within(every, [cookie]), to_canary, asked))
+    matches = within(every, route_matches(canary.spec.analysis.match))
     if traffic.matched and matches:
-        wanted.append(_rule(canary, matches, to_canary, []))
+        wanted.append(_rule(canary, matches, to_canary, asked))
     if traffic.affinity is not None and traffic.affinity.primary_cookie is not None:
-        cookie = traffic.affinity.primary_cookie
-        wanted.append(_rule(canary, [holding(cookie)], to_primary, mirrors))
-    return [*wanted, _rule(canary, EVERY_REQUEST, split, mirrors)]
+        cookie = holding(traffic.affinity.primary_cookie)
+        wanted.append(_rule(canary, within(every, [cookie]), to_primary, mirrored))
+    return [*wanted, _rule(canary, every, split, mirrored)]
 
 
 def _rule(
@@ -133,18 +141,19 @@ def _take(missing: list[Json], matches: Any) -> Json | None:
 
 def _is_ours(rule: Json, canary: Canary) -> bool:
     matches = rule.get("matches")
+    every = service_matches(canary)
     return (
-        matches == EVERY_REQUEST
+        matches == every
         or held(matches) is not None
-        or (bool(matches) and matches == route_matches(canary.spec.analysis.match))
+        or (bool(matches) and matches == within(every, route_matches(canary.spec.analysis.match)))
         or not _names(rule).isdisjoint((canary.canary_service, canary_tag(canary)))
     )
 
 
-def _merged(rule: Json, wanted: Json, canary: Canary) -> Json:
-    """``rule`` with the backends and the mirror that are wanted; what else it has stays."""
+def _merged(rule: Json, wanted: Json, canary: Canary, ours: frozenset[str]) -> Json:
+    """``rule`` with the backends and the filters that are wanted; what else it has stays."""
     default = dict(rule.get("default") or {})
-    filters = _merged_filters(_filters(rule), wanted["default"]["filters"], canary)
+    filters = _merged_filters(_filters(rule), wanted["default"]["filters"], canary, ours)
     if filters:
         default["filters"] = filters
     else:
@@ -153,17 +162,25 @@ def _merged(rule: Json, wanted: Json, canary: Canary) -> Json:
     return {**rule, "matches": wanted["matches"], "default": default}
 
 
-def _merged_filters(found: list[Json], wanted: list[Json], canary: Canary) -> list[Json]:
-    """The filters of others, and our mirror in the place where it was."""
-    missing = list(wanted)
+def _merged_filters(
+    found: list[Json], wanted: list[Json], canary: Canary, ours: frozenset[str]
+) -> list[Json]:
+    """The filters of others, and ours in the places where they were. Kuma takes one filter of a
+    type in a rule, so those of the types that are ``ours`` are all ours; of mirrors there may be
+    several."""
+    missing = {str(one["type"]): one for one in wanted}
     merged: list[Json] = []
     for one in found:
-        if not _is_our_mirror(one, canary):
+        if _is_our_mirror(one, canary):
+            mirror = missing.pop("RequestMirror", None)
+            if mirror is not None:
+                ref = _merged_mirror(one["requestMirror"], mirror)
+                merged.append({**one, "requestMirror": ref})
+        elif one.get("type") not in ours:
             merged.append(one)
-        elif missing:
-            mirror = missing.pop()
-            merged.append({**one, "requestMirror": _merged_mirror(one["requestMirror"], mirror)})
-    return merged + missing
+        elif one["type"] in missing:
+            merged.append({**one, **missing.pop(one["type"])})
+    return merged + list(missing.values())
 
 
 def _merged_mirror(found: Json, wanted: Json) -> Json:

@@ -42,6 +42,11 @@ _INSTEAD = {
     Ability.QUERY_MATCH: f"match headers; or {_NEWER.format(9)}",
     Ability.MIRROR: _NEWER.format(9),
     Ability.AFFINITY: _NEWER.format(10),
+    Ability.SERVICE_MATCH: _NEWER.format(9),
+    Ability.HEADERS: _NEWER.format(9),
+    Ability.REWRITE: _NEWER.format(9),
+    Ability.TIMEOUT: "use Kuma's Timeout",
+    Ability.RETRIES: "use Kuma's Retry",
 }
 
 

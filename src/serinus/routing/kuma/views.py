@@ -29,6 +29,10 @@ class MeshProxyPatchView(_Spec, frozen=True):
     """A MeshProxyPatch; ``spec`` is its JSON."""
 
 
+class PolicyView(_Spec, frozen=True):
+    """A MeshTimeout or a MeshRetry; ``spec`` is its JSON."""
+
+
 class _MeshServices(Struct, frozen=True):
     mode: str | None = None
 
@@ -85,6 +89,7 @@ class MeshServiceView(Struct, frozen=True):
 _traffic_routes = msgspec.json.Decoder(TrafficRouteView)
 _mesh_http_routes = msgspec.json.Decoder(MeshHTTPRouteView)
 _mesh_proxy_patches = msgspec.json.Decoder(MeshProxyPatchView)
+_policies = msgspec.json.Decoder(PolicyView)
 _meshes = msgspec.json.Decoder(MeshView)
 _mesh_services = msgspec.json.Decoder(MeshServiceView)
 
@@ -102,6 +107,11 @@ def decode_mesh_http_route(raw: bytes) -> MeshHTTPRouteView:
 def decode_mesh_proxy_patch(raw: bytes) -> MeshProxyPatchView:
     """The view of one MeshProxyPatch."""
     return _mesh_proxy_patches.decode(raw)
+
+
+def decode_policy(raw: bytes) -> PolicyView:
+    """The view of one MeshTimeout or MeshRetry."""
+    return _policies.decode(raw)
 
 
 def decode_mesh(raw: bytes) -> MeshView:

@@ -1,0 +1,90 @@
+"""MeshTimeout and MeshRetry as a caller's Envoy obeys them, on the routes to one destination.
+
+Played are those for a whole Mesh and for a MeshService, and of what they say the request timeout
+and HTTP's retries: how many, how long one may take, and on what.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from serinus.api.duration import seconds
+from serinus.lab.mesh.envoy import Json
+from serinus.lab.mesh.model import Obj, Proxy, World
+from serinus.lab.mesh.policies import reaching
+
+_RETRY_ON = {
+    "5xx": "5xx",
+    "GatewayError": "gateway-error",
+    "Reset": "reset",
+    "Retriable4xx": "retriable-4xx",
+    "ConnectFailure": "connect-failure",
+    "EnvoyRatelimited": "envoy-ratelimited",
+    "RefusedStream": "refused-stream",
+    "Http3PostConnectFailure": "http3-post-connect-failure",
+}
+
+_PLAYED = {
+    "MeshTimeout": ("requestTimeout",),
+    "MeshRetry": ("numRetries", "perTryTimeout", "retryOn"),
+}
+
+
+def limited(world: World, proxy: Proxy, action: Json, targets: Callable[[Obj, Obj], bool]) -> Json:
+    """The route action with what the policies say of timeouts and retries.
+
+    ``targets`` tells whether a reference of a policy is to the destination.
+    """
+    timeout = _http(reaching(world.timeouts, proxy), targets).get("requestTimeout")
+    retry = _http(reaching(world.retries, proxy), targets)
+    result = dict(action)
+    if timeout is not None:
+        result["timeout"] = _duration(timeout)
+    policy = dict(action["retryPolicy"])
+    if "numRetries" in retry:
+        policy["numRetries"] = retry["numRetries"]
+    if "perTryTimeout" in retry:
+        policy["perTryTimeout"] = _duration(retry["perTryTimeout"])
+    if "retryOn" in retry:
+        policy |= _conditions(retry["retryOn"])
+    return {**result, "retryPolicy": policy}
+
+
+def unplayed(kind: str, spec: Obj) -> Iterator[str]:
+    """The parts of a MeshTimeout's or a MeshRetry's spec that are not obeyed here."""
+    yield from (f"spec.{part}" for part in ("from", "rules") if spec.get(part))
+    for index, to in enumerate(spec.get("to") or ()):
+        where = f"spec.to[{index}]"
+        target = (to.get("targetRef") or {}).get("kind")
+        if target not in ("Mesh", "MeshService"):
+            yield f"{where}.targetRef.kind {target}"
+        default = to.get("default") or {}
+        yield from (f"{where}.default.{part}" for part in default if part != "http")
+        for part in default.get("http") or {}:
+            if part not in _PLAYED[kind]:
+                yield f"{where}.default.http.{part}"
+
+
+def _http(policies: Sequence[Obj], targets: Callable[[Obj, Obj], bool]) -> Mapping[str, Any]:
+    """What they say about HTTP together, the later ones having the last word."""
+    said: dict[str, Any] = {}
+    for policy in policies:
+        for to in policy["spec"].get("to") or ():
+            ref = to.get("targetRef") or {}
+            if ref.get("kind") == "Mesh" or targets(ref, policy):
+                said |= (to.get("default") or {}).get("http") or {}
+    return said
+
+
+def _conditions(asked: Sequence[str]) -> Json:
+    names = [_RETRY_ON[one] for one in asked if one in _RETRY_ON]
+    statuses = [int(one) for one in asked if one.isdecimal()]
+    if not statuses:
+        return {"retryOn": ",".join(names)}
+    return {
+        "retryOn": ",".join([*names, "retriable-status-codes"]),
+        "retriableStatusCodes": statuses,
+    }
+
+
+def _duration(text: str) -> str:
+    return f"{seconds(text):.9f}".rstrip("0").rstrip(".") + "s"

@@ -1,0 +1,265 @@
+"""`spec.service.timeout` and `retries`: a MeshTimeout and a MeshRetry for requests to the apex.
+
+They are no part of a route in Kuma. In the canary's namespace, and for a MeshService by name, such
+a policy is a producer's: it holds for callers of every namespace, as the route does.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import msgspec
+
+from serinus.api.canary import Canary
+from serinus.api.duration import seconds
+from serinus.api.problem import Problem
+from serinus.cluster.cache import Cache
+from serinus.cluster.client import Client
+from serinus.cluster.errors import NotFound
+from serinus.cluster.kinds import MESHRETRIES, MESHSERVICES, MESHTIMEOUTS
+from serinus.cluster.ownership import owner_reference
+from serinus.cluster.resource import Resource
+from serinus.cluster.written import Written
+from serinus.routing.kuma.belonging import MESH_LABEL, belongs, owners_with
+from serinus.routing.kuma.proxypatch import covers
+from serinus.routing.kuma.rules import NARROWING
+from serinus.routing.kuma.views import PolicyView, decode_policy
+from serinus.routing.kuma.writing import (
+    Json,
+    bring_about,
+    collect,
+    metadata_change,
+    paths,
+    route_metadata,
+)
+
+RETRY_ON = {
+    "5xx": "5xx",
+    "gateway-error": "GatewayError",
+    "reset": "Reset",
+    "retriable-4xx": "Retriable4xx",
+    "connect-failure": "ConnectFailure",
+    "envoy-ratelimited": "EnvoyRatelimited",
+    "refused-stream": "RefusedStream",
+    "http3-post-connect-failure": "Http3PostConnectFailure",
+}
+"""Kuma's names for the failures that Envoy tries again. It also takes the number of a status."""
+
+_TIMEOUT, _RETRIES = "spec.service.timeout", "spec.service.retries"
+_UNITS = ((10**6, "ms"), (10**3, "µs"), (1, "ns"))
+
+
+def apex_ref(canary: Canary) -> Json:
+    """The reference to the port of the apex that callers use."""
+    section = canary.spec.service.port_name_or_default
+    return {"kind": MESHSERVICES.kind, "name": canary.apex_name, "sectionName": section}
+
+
+def timeout_conf(canary: Canary) -> Json:
+    """The `default` of the MeshTimeout; empty when none is asked for."""
+    asked = canary.spec.service.timeout
+    return {"http": {"requestTimeout": go_duration(asked)}} if asked else {}
+
+
+def retry_conf(canary: Canary) -> Json:
+    """The `default` of the MeshRetry; empty when none is asked for."""
+    asked = canary.spec.service.retries
+    http: Json = {}
+    if asked is not None and asked.attempts is not None:
+        http["numRetries"] = asked.attempts
+    if asked is not None and asked.per_try_timeout:
+        http["perTryTimeout"] = go_duration(asked.per_try_timeout)
+    if asked is not None and asked.retry_on:
+        http["retryOn"] = [RETRY_ON.get(one, one) for one in _conditions(asked.retry_on)]
+    return {"http": http} if http else {}
+
+
+def go_duration(text: str) -> str:
+    """The same duration as Kuma's webhooks write it (Go's way); otherwise every look at the
+    object would find it to be changed."""
+    nanoseconds = round(seconds(text) * 10**9)
+    if 0 < nanoseconds < 10**9:
+        size, unit = next((size, unit) for size, unit in _UNITS if nanoseconds >= size)
+        return f"{_decimal(nanoseconds, size)}{unit}"
+    minutes, rest = divmod(nanoseconds, 60 * 10**9)
+    hours, minutes = divmod(minutes, 60)
+    larger = f"{hours}h{minutes}m" if hours else f"{minutes}m" if minutes else ""
+    return f"{larger}{_decimal(rest, 10**9)}s"
+
+
+def problems(canary: Canary) -> Iterator[Problem]:
+    """What Kuma would not take."""
+    service = canary.spec.service
+    if service.timeout:
+        yield from _duration(_TIMEOUT, service.timeout, least=0)
+    retries = service.retries
+    if retries is None:
+        return
+    if service.app_protocol == "grpc":
+        yield Problem(
+            _RETRIES, "Kuma retries gRPC by conditions of its own; use Kuma's MeshRetry for it"
+        )
+    if (retries.attempts, retries.per_try_timeout, retries.retry_on) == (None, "", ""):
+        yield Problem(_RETRIES, "says nothing; give it attempts, or remove it")
+    if retries.attempts is not None and retries.attempts < 1:
+        yield Problem(f"{_RETRIES}.attempts", f"is {retries.attempts}; use 1 or more")
+    if retries.per_try_timeout:
+        yield from _duration(f"{_RETRIES}.perTryTimeout", retries.per_try_timeout, least=1e-9)
+    for one in _conditions(retries.retry_on):
+        if one not in RETRY_ON and not (one.isdecimal() and 400 <= int(one) <= 599):
+            yield Problem(
+                f"{_RETRIES}.retryOn",
+                f'Kuma does not retry on "{one}"; use {", ".join(RETRY_ON)}, or the number of a '
+                "status",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class ServicePolicies:
+    """The policies of one kind; each canary has one while its ``field`` is set."""
+
+    client: Client
+    resource: Resource
+    cache: Cache[PolicyView]
+    field: str
+    asked: Callable[[Canary], bool]
+    conf: Callable[[Canary], Json]
+
+    def problems(self, canary: Canary) -> Iterator[Problem]:
+        """A policy of our name that is somebody else's."""
+        live = self._live(canary)
+        if self.asked(canary) and live is not None and not belongs(canary, live.metadata):
+            yield Problem(
+                self.field,
+                f"{self.resource.kind} {canary.apex_name}.{canary.namespace} belongs to somebody "
+                "else; delete or rename it, or remove this field",
+            )
+
+    def drift(self, canary: Canary) -> Iterator[str]:
+        """Fields of the policy that is there which are not as wanted."""
+        live, conf = self._live(canary), self.conf(canary)
+        if live is not None and conf:
+            for path in paths(policy_change(canary, live, conf)):
+                yield f"{path} of {self.resource.kind} {canary.apex_name}"
+
+    async def reconcile(self, canary: Canary) -> list[Written]:
+        """Have the policy that is asked for, or none."""
+        conf = self.conf(canary)
+        if not conf:
+            await self.remove(canary)
+            return []
+        return await bring_about(
+            self.client,
+            self.resource,
+            canary.namespace,
+            canary.apex_name,
+            self._live(canary),
+            decode=decode_policy,
+            body=partial(desired_policy, canary, self.resource, conf),
+            change=partial(policy_change, canary, conf=conf),
+        )
+
+    async def remove(self, canary: Canary) -> None:
+        """Delete the canary's policy."""
+        live = self._live(canary)
+        if live is not None and belongs(canary, live.metadata):
+            with contextlib.suppress(NotFound):
+                await self.client.delete(
+                    self.resource, canary.namespace, canary.apex_name, uid=live.metadata.uid or None
+                )
+
+    async def collect(self, exists: Callable[[str, str], bool]) -> None:
+        """Delete those of canaries that do not exist."""
+        await collect(self.client, self.resource, self.cache.values(), exists)
+
+    def _live(self, canary: Canary) -> PolicyView | None:
+        return self.cache.get(canary.namespace, canary.apex_name)
+
+
+def timeouts(client: Client, cache: Cache[PolicyView]) -> ServicePolicies:
+    """The MeshTimeouts of `spec.service.timeout`."""
+    return ServicePolicies(
+        client,
+        MESHTIMEOUTS,
+        cache,
+        _TIMEOUT,
+        lambda canary: bool(canary.spec.service.timeout),
+        timeout_conf,
+    )
+
+
+def retries(client: Client, cache: Cache[PolicyView]) -> ServicePolicies:
+    """The MeshRetries of `spec.service.retries`."""
+    return ServicePolicies(
+        client,
+        MESHRETRIES,
+        cache,
+        _RETRIES,
+        lambda canary: canary.spec.service.retries is not None,
+        retry_conf,
+    )
+
+
+def desired_policy(canary: Canary, resource: Resource, conf: Json) -> Json:
+    """The policy to create."""
+    labels, annotations = _metadata(canary)
+    return {
+        "apiVersion": resource.api_version,
+        "kind": resource.kind,
+        "metadata": {
+            "name": canary.apex_name,
+            "namespace": canary.namespace,
+            "labels": labels,
+            "annotations": annotations,
+            "ownerReferences": [owner_reference(canary)],
+        },
+        "spec": {"targetRef": {"kind": "Mesh"}, "to": _to(canary, conf)},
+    }
+
+
+def policy_change(canary: Canary, live: PolicyView, conf: Json) -> Json:
+    """The merge patch that makes ``live`` say what is wanted; empty when it does."""
+    found = msgspec.json.decode(live.spec)
+    spec: Json = {}
+    callers = found.get("targetRef") or {"kind": "Mesh"}
+    narrowed: Json = {key: None for key in NARROWING if key in callers}
+    if narrowed or callers.get("kind") != "Mesh":
+        spec["targetRef"] = {"kind": "Mesh", **narrowed}
+    to = _to(canary, conf)
+    if not covers(found.get("to"), to):
+        spec["to"] = to
+    metadata = metadata_change(live.metadata, *_metadata(canary))
+    owners = owners_with(canary, live.metadata)
+    if owners is not None:
+        metadata["ownerReferences"] = owners
+    return {key: value for key, value in (("metadata", metadata), ("spec", spec)) if value}
+
+
+def _to(canary: Canary, conf: Json) -> list[Json]:
+    return [{"targetRef": apex_ref(canary), "default": conf}]
+
+
+def _metadata(canary: Canary) -> tuple[dict[str, str], dict[str, str]]:
+    labels, annotations = route_metadata(canary)
+    return {**labels, MESH_LABEL: canary.mesh}, annotations
+
+
+def _conditions(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _decimal(amount: int, size: int) -> str:
+    whole, rest = divmod(amount, size)
+    digits = f"{rest:0{len(str(size)) - 1}d}".rstrip("0") if rest else ""
+    return f"{whole}.{digits}" if digits else str(whole)
+
+
+def _duration(path: str, text: str, least: float) -> Iterator[Problem]:
+    try:
+        found = seconds(text)
+    except ValueError as error:
+        yield Problem(path, str(error))
+        return
+    if found < least:
+        yield Problem(path, f'"{text}" is too short; write for example "15s"')
