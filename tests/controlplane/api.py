@@ -60,7 +60,7 @@ class Api:
             try:
                 connection.request(method, path, content, sent)
                 response = connection.getresponse()
-            except (ConnectionError, http.client.HTTPException):
+            except (ConnectionError, ssl.SSLError, http.client.HTTPException):
                 # A server that was started again has closed what it had open.
                 connection.close()
                 connection.request(method, path, content, sent)

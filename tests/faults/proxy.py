@@ -270,6 +270,8 @@ class Proxy(Peers):
 
     def _samples(self, query: str) -> dict[str, Any]:
         told = super()._samples(query)
+        if told["data"]["resultType"] == "scalar":
+            return told
         for series in told["data"]["result"]:
             labels, good = series["metric"], "500"
             about = [value for value in labels.values() if "-canary_" in value]
