@@ -24,11 +24,7 @@ INVALID: list[tuple[str, Callable[[Object], None], str]] = [
     ("astray", lambda canary: canary["spec"]["targetRef"].update(name="none"), "targetRef.name"),
     ("foreign", _spec(provider="istio"), "spec.provider"),
     ("unheard", _analysis(interval="5seconds"), "spec.analysis.interval"),
-    (
-        "elsewhere",
-        lambda canary: canary["spec"]["service"].update(corsPolicy={"allowCredentials": True}),
-        "spec.service.corsPolicy",
-    ),
+    ("hosted", lambda canary: canary["spec"]["service"].update(hosts=["a"]), "spec.service.hosts"),
     ("fractional", _analysis(stepWeight=2.5), "spec.analysis.stepWeight"),
 ]
 
