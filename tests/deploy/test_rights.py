@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from controlplane import ControlPlane, Missing, program
+from deploy.features import keda, others
 from executor.process import REPOSITORY, Operator
 from executor.scene import Scene
 from executor.scene import scene as new_scene
@@ -51,6 +52,7 @@ class Installed(RealCluster):
         self.chart: list[Object] = [each for each in yaml.safe_load_all(text) if each]
         self.kubectl("create", "namespace", HOME)
         self.kubectl("apply", "-f", "-", stdin=text)
+        self.apply(keda())
         return self.plane.token(HOME, "flagger")
 
     @property
@@ -187,6 +189,8 @@ def test_the_story_asks_for_all_that_the_chart_allows_and_for_no_more(
             rollback(scene)
             upkeep(scene)
             deletion(scene)
+            if not scene.by_traffic_route:
+                others(scene)
             assert operator.stop() == 0
             assert [line for line in operator.log() if line["level"] == "error"] == []
         for right, event in cluster.asked():
