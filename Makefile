@@ -43,11 +43,11 @@ mutants: setup
 story: setup
 ifeq ($(CONTROL_PLANE),real)
 	tests/controlplane/build
-	SERINUS_STORY_CONTROL_PLANE=.setup/controlplane .venv/bin/python -m pytest -n 2 tests/story
+	SERINUS_STORY_CONTROL_PLANE=.setup/controlplane .venv/bin/python -m pytest tests/story
 else ifneq ($(CONTROL_PLANE),)
 	$(error CONTROL_PLANE is `real` or not set at all, not `$(CONTROL_PLANE)`)
 else
-	.venv/bin/python -m pytest -n 2 tests/story
+	.venv/bin/python -m pytest tests/story
 endif
 
 lint: setup

@@ -14,14 +14,15 @@ from telling import told
 
 TOGETHER = {
     "tests/conformance/": "conformance",
-    "tests/story/test_guide.py": "guide",
     "tests/story/": "labs",
     "tests/lab/kubelet/": "labs",
     "tests/lab/controlplane/": "labs",
+    "tests/lab/mesh/": "labs",
+    "tests/routing/test_obeyed.py": "labs",
 }
-"""Paths with one control plane for all their tests, or one list that all of them fill; and labs, of
-which only a few can run at a time: each of their sidecars takes one of a user's 128 inotify
-instances. The first that fits counts."""
+"""Paths with one control plane for all their tests, or one list that all of them fill; and labs and
+other crowds of Envoys, of which only one can run at a time: a user has 128 inotify instances, and
+each Envoy takes several."""
 
 
 class ByPeers(LoadScopeScheduling):

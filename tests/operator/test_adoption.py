@@ -143,11 +143,12 @@ def test_an_upgrade_of_kubernetes_starts_nothing(scene: Scene, phase: str) -> No
 
     _upgrade_kubernetes(scene)
     for name in ("podinfo", "podinfo-primary"):
-        # Any write shows the template as the new server has it.
+        # Any write shows the template as the new server has it. (An annotation would be a new
+        # generation of a Deployment, a label is none.)
         scene.canaries.until(
             lambda name=name: scene.within(
-                "annotate", "deployment", name, "seen=anew", "--overwrite", check=False
-            ).endswith("annotated\n")
+                "label", "deployment", name, "seen=anew", "--overwrite", check=False
+            ).endswith("labeled\n")
         )
     if phase == "Progressing":
         scene.peers.success = 100.0

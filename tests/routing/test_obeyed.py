@@ -121,7 +121,7 @@ async def test_what_is_not_matched_goes_to_the_primary(tmp_path: Path) -> None:
                 assert "x-answer" not in answer.headers
             async with session.get(f"http://{APEX}:9898/api") as answer:
                 assert answer.headers["x-answer"] == "told"
-        stage.deliver(stage.world(served(MATCHED)))
+        await stage.deliver(stage.world(served(MATCHED)))
         for _ in range(1000):
             if await asked(session, "api") == "primary":
                 break
@@ -153,7 +153,7 @@ async def test_a_timeout_and_retries_are_those_of_the_canary(tmp_path: Path) -> 
         assert await asked(session, "?status-of-canary=500") == "status 500"
         assert len(came) == 1
         world = replace(stage.world([route]), timeouts=(timeout,), retries=(retry,))
-        stage.deliver(world)
+        await stage.deliver(world)
         for _ in range(1000):
             came.clear()
             assert await asked(session, "?status-of-canary=500") == "status 500"
