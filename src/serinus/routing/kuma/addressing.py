@@ -1,0 +1,161 @@
+"""How the objects of a dialect name Services, and where they live.
+
+This is all in which Kuma's ways to write a MeshHTTPRoute (and what goes with it: MeshTCPRoute,
+MeshTimeout, MeshRetry) differ: by service tag until 2.14, by the MeshService's name from 2.9 to
+2.14, by its labels from 3.0 on. What the objects say is the same in each.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from serinus.api.canary import Canary
+from serinus.cluster.kinds import MESHSERVICES
+from serinus.routing.kuma.tags import canary_tag, service_tag
+
+Json = dict[str, Any]
+
+DISPLAY_NAME = "kuma.io/display-name"
+NAMESPACE = "k8s.kuma.io/namespace"
+ORIGIN = "kuma.io/origin"
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where the objects of one canary stand, and under which name.
+
+    ``labels`` are needed there beside the mesh's. ``owned`` tells whether an ownerReference to
+    the Canary is possible: Kubernetes has none across namespaces.
+    """
+
+    namespace: str
+    name: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    owned: bool = True
+
+
+class Addressing(Protocol):
+    """One dialect's way to name Services.
+
+    ``mirrors_need_pods`` tells that a mirror to a service without ready pods breaks the whole
+    configuration of every caller (up to Kuma 2.14), so that it has to be written last.
+    """
+
+    @property
+    def mirrors_need_pods(self) -> bool: ...
+
+    def home(self, canary: Canary) -> Home:
+        """Where this canary's objects stand."""
+
+    def apex(self, canary: Canary) -> Json:
+        """The reference to the port of the apex that callers use, for `to[].targetRef`."""
+
+    def backend(self, canary: Canary, service: str) -> Json:
+        """The reference to the canary's port of one of its Services, for `backendRefs`; without
+        a weight."""
+
+    def mirror(self, canary: Canary) -> Json:
+        """The reference to the canary Service, for a filter RequestMirror."""
+
+
+@dataclass(frozen=True, slots=True)
+class ByTag:
+    """By service tag: Kuma 2.1 to 2.14.
+
+    ``system_namespace`` is where the objects have to be until 2.8; None when they may be in the
+    canary's (from 2.9 on), where they speak for the callers of every namespace, too.
+    """
+
+    system_namespace: str | None = None
+    mirrors_need_pods: bool = True
+
+    def home(self, canary: Canary) -> Home:
+        if self.system_namespace is None:
+            return Home(canary.namespace, canary.apex_name)
+        return Home(
+            self.system_namespace,
+            f"{canary.apex_name}-{canary.namespace}",
+            # A zone of a federation refuses what does not say that it comes from there.
+            labels={ORIGIN: "zone"},
+            owned=False,
+        )
+
+    def apex(self, canary: Canary) -> Json:
+        return self.backend(canary, canary.apex_name)
+
+    def backend(self, canary: Canary, service: str) -> Json:
+        tag = service_tag(service, canary.namespace, canary.spec.service.port)
+        return {"kind": MESHSERVICES.kind, "name": tag}
+
+    def mirror(self, canary: Canary) -> Json:
+        return self.backend(canary, canary.canary_service)
+
+
+@dataclass(frozen=True, slots=True)
+class ByName:
+    """By the MeshService's name, in its namespace: Kuma 2.9 to 2.14 with MeshServices."""
+
+    mirrors_need_pods: bool = True
+
+    def home(self, canary: Canary) -> Home:
+        return Home(canary.namespace, canary.apex_name)
+
+    def apex(self, canary: Canary) -> Json:
+        section = canary.spec.service.port_name_or_default
+        return {"kind": MESHSERVICES.kind, "name": canary.apex_name, "sectionName": section}
+
+    def backend(self, canary: Canary, service: str) -> Json:
+        return {"kind": MESHSERVICES.kind, "name": service, "port": canary.spec.service.port}
+
+    def mirror(self, canary: Canary) -> Json:
+        # Up to Kuma 2.14 a mirror is looked up by service tag whatever its reference says, and
+        # one with a port leads nowhere.
+        return {"kind": MESHSERVICES.kind, "name": canary_tag(canary)}
+
+
+@dataclass(frozen=True, slots=True)
+class ByLabels:
+    """By the MeshService's labels: Kuma 3.
+
+    By these two and no third: with any other label in `to`, the route would be a consumer's, and
+    hold for callers of its own namespace alone.
+    """
+
+    mirrors_need_pods: bool = False
+
+    def home(self, canary: Canary) -> Home:
+        return Home(canary.namespace, canary.apex_name)
+
+    def apex(self, canary: Canary) -> Json:
+        section = canary.spec.service.port_name_or_default
+        return {**_labelled(canary, canary.apex_name), "sectionName": section}
+
+    def backend(self, canary: Canary, service: str) -> Json:
+        return {**_labelled(canary, service), "port": canary.spec.service.port}
+
+    def mirror(self, canary: Canary) -> Json:
+        return self.backend(canary, canary.canary_service)
+
+
+def service_named(canary: Canary, ref: Mapping[str, Any]) -> str | None:
+    """Which of the canary's three Services a reference leads to, in whatever dialect it is
+    written and whatever port it names; None when it leads elsewhere."""
+    if ref.get("kind") != MESHSERVICES.kind:
+        return None
+    services = (canary.apex_name, canary.primary_service, canary.canary_service)
+    labels = ref.get("labels") or {}
+    if labels:
+        home = labels.get(NAMESPACE, canary.namespace)
+        name = labels.get(DISPLAY_NAME) if home == canary.namespace else None
+        return name if name in services else None
+    name = str(ref.get("name") or "")
+    if ref.get("namespace") in (None, "", canary.namespace) and name in services:
+        return name
+    head, _, port = name.rpartition("_")
+    tags = {f"{service}_{canary.namespace}_svc": service for service in services}
+    return tags.get(head) if port.isdecimal() else None
+
+
+def _labelled(canary: Canary, service: str) -> Json:
+    labels = {DISPLAY_NAME: service, NAMESPACE: canary.namespace}
+    return {"kind": MESHSERVICES.kind, "labels": labels}
