@@ -4,7 +4,7 @@ Nothing else in the mesh compares version numbers: code asks for a property, and
 one more value here. Source of each property: the project's notes on Kuma, sections 0, 1.2 and 3.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 SYSTEM_NAMESPACE = "kong-mesh-system"
@@ -30,8 +30,23 @@ class KumaVersion:
     has_meshservice: bool
     mesh_services: Literal["Disabled", "Exclusive"]
     """``meshServices.mode`` of a Mesh that says nothing, and of the lab's own default Mesh."""
+    has_mesh_services_mode: bool
+    """A Mesh says in ``meshServices.mode`` whether it has MeshServices (2.9 to 2.14); before there
+    are none, from 3.0 on there always are."""
     policies_in_app_namespaces: bool
     """From 2.9: a policy may stand beside the workload; its role says whom it reaches."""
+    targets_by_name: bool
+    """References of policies may name what they lead to, also by service tag (until 2.14)."""
+    targets_by_labels: bool
+    """References of policies may have ``labels`` and ``sectionName`` (from 2.9)."""
+    patches_by_labels: bool
+    """A MeshProxyPatch may be for Dataplanes of some labels (from 2.10); else for tags."""
+    fails_closed: bool
+    """From 3.0: the share of a backend that does not resolve is answered 500."""
+    unified_names: bool
+    """From 3.0: listeners, routes and clusters are called by resource identifiers."""
+    mesh_annotation: bool
+    """Until 2.14 the annotation ``kuma.io/mesh`` counts as the label does."""
     annotation_injects: bool
     """Until 2.1 the annotation ``kuma.io/sidecar-injection`` counts as the label does."""
     native_sidecar: bool
@@ -45,6 +60,8 @@ class KumaVersion:
     """A route made from MeshHTTPRoute sends the caller's tags in ``x-kuma-tags``."""
     service_label: bool
     """The usual scrape configuration gives every series the label ``service`` (until 2.8)."""
+    tags_in_metrics: bool
+    """Series carry the inbound's tags and what the pod is called (until 2.14)."""
     metrics_labels: bool
     """The sidecar itself labels its series with zone, role and exporter (from 2.13)."""
 
@@ -57,14 +74,31 @@ V1_8 = KumaVersion(
     has_meshhttproute=False,
     has_meshservice=False,
     mesh_services="Disabled",
+    has_mesh_services_mode=False,
     policies_in_app_namespaces=False,
+    targets_by_name=True,
+    targets_by_labels=False,
+    patches_by_labels=False,
+    fails_closed=False,
+    unified_names=False,
+    mesh_annotation=True,
     annotation_injects=True,
     native_sidecar=False,
     strict_inbound=False,
     labels_on_endpoints=False,
     tags_header_on_routes=True,
     service_label=True,
+    tags_in_metrics=True,
     metrics_labels=False,
+)
+
+V2_7 = replace(
+    V1_8,
+    name="2.7",
+    release="2.7.29",
+    makes_default_routes=False,
+    has_meshhttproute=True,
+    annotation_injects=False,
 )
 
 V2_14 = KumaVersion(
@@ -75,14 +109,35 @@ V2_14 = KumaVersion(
     has_meshhttproute=True,
     has_meshservice=True,
     mesh_services="Exclusive",
+    has_mesh_services_mode=True,
     policies_in_app_namespaces=True,
+    targets_by_name=True,
+    targets_by_labels=True,
+    patches_by_labels=True,
+    fails_closed=False,
+    unified_names=False,
+    mesh_annotation=True,
     annotation_injects=False,
     native_sidecar=True,
     strict_inbound=True,
     labels_on_endpoints=True,
     tags_header_on_routes=False,
     service_label=False,
+    tags_in_metrics=True,
     metrics_labels=True,
+)
+
+V3_0 = replace(
+    V2_14,
+    name="3.0",
+    release="3.0.0-dev",
+    has_trafficroute=False,
+    has_mesh_services_mode=False,
+    targets_by_name=False,
+    fails_closed=True,
+    unified_names=True,
+    mesh_annotation=False,
+    tags_in_metrics=False,
 )
 
 PLAYED = {version.name: version for version in (V1_8, V2_14)}
