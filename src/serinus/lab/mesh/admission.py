@@ -53,7 +53,7 @@ def completed(version: KumaVersion, obj: Obj, mesh_uid: str) -> dict[str, Any]:
         "kuma.io/zone": ZONE,
     }
     if version.policies_in_app_namespaces:
-        labels[ROLE] = role(obj)
+        labels[ROLE] = role(version, obj)
     meta["labels"] = labels
     meta["annotations"] = {
         **(meta.get("annotations") or {}),
@@ -76,7 +76,7 @@ def refusal(version: KumaVersion, obj: Obj, meshes: Mapping[str, Obj]) -> Refusa
         words = f"policy can only be created in the system namespace:{SYSTEM_NAMESPACE}"
         return Refusal(words, 403, "Forbidden")
     try:
-        role(obj)
+        role(version, obj)
     except MixedRoles:
         return Refusal("it's not allowed to mix producer and consumer items in the same policy")
     if obj["kind"] == "MeshHTTPRoute":

@@ -34,8 +34,8 @@ def limited(world: World, proxy: Proxy, action: Json, targets: Callable[[Obj, Ob
 
     ``targets`` tells whether a reference of a policy is to the destination.
     """
-    timeout = _http(reaching(world.timeouts, proxy), targets).get("requestTimeout")
-    retry = _http(reaching(world.retries, proxy), targets)
+    timeout = _http(reaching(world.version, world.timeouts, proxy), targets).get("requestTimeout")
+    retry = _http(reaching(world.version, world.retries, proxy), targets)
     result = dict(action)
     if timeout is not None:
         result["timeout"] = _duration(timeout)

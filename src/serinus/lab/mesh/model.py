@@ -75,6 +75,8 @@ class Inbound:
     """One way into a pod: a Service's port that leads to it."""
 
     port: int
+    name: str
+    """The name of the container's port, or its number where it has none."""
     protocol: str
     tags: Mapping[str, str]
 
@@ -121,6 +123,7 @@ class World:
     proxy_patches: tuple[Obj, ...]
     timeouts: tuple[Obj, ...] = ()
     retries: tuple[Obj, ...] = ()
+    tcp_routes: tuple[Obj, ...] = ()
 
 
 def mesh_of(obj: Obj) -> str | None:
@@ -162,6 +165,7 @@ def observe(
     proxy_patches: Iterable[Obj] = (),
     timeouts: Iterable[Obj] = (),
     retries: Iterable[Obj] = (),
+    tcp_routes: Iterable[Obj] = (),
 ) -> World:
     """The World that these objects make."""
     meshed = {
@@ -195,12 +199,15 @@ def observe(
         proxy_patches=tuple(proxy_patches),
         timeouts=tuple(timeouts),
         retries=tuple(retries),
+        tcp_routes=tuple(tcp_routes),
     )
 
 
 def _mode(version: KumaVersion, mesh: Obj) -> Mode:
     if not version.has_meshservice:
         return "Disabled"
+    if not version.has_mesh_services_mode:
+        return "Exclusive"
     mode = ((mesh.get("spec") or {}).get("meshServices") or {}).get("mode", "Disabled")
     return "Exclusive" if mode == "Exclusive" else "Disabled"
 
@@ -257,6 +264,15 @@ def target_port(pod: Obj, target: int | str) -> int | None:
     return None
 
 
+def port_name(pod: Obj, number: int) -> str:
+    """What a container calls its port ``number``; the number itself where it says nothing."""
+    for container in pod["spec"].get("containers", ()):
+        for port in container.get("ports") or ():
+            if port["containerPort"] == number and port.get("name"):
+                return str(port["name"])
+    return str(number)
+
+
 def _proxy(
     version: KumaVersion, pod: Obj, meshed: Mapping[str, str], services: Iterable[Service]
 ) -> Proxy:
@@ -275,12 +291,16 @@ def _proxy(
             tags["kuma.io/service"] = names.service_tag(service.name, namespace, port.port)
             tags["k8s.kuma.io/service-name"] = service.name
             tags["k8s.kuma.io/service-port"] = str(port.port)
-            inbounds.append(Inbound(number, port.tag_protocol, dict(sorted(tags.items()))))
+            inbounds.append(
+                Inbound(
+                    number, port_name(pod, number), port.tag_protocol, dict(sorted(tags.items()))
+                )
+            )
     serviceless = not inbounds
     if serviceless:
         tags = _tags(labels, namespace, "tcp")
         tags["kuma.io/service"] = names.serviceless_tag(meta["name"], namespace)
-        inbounds.append(Inbound(49151, "tcp", dict(sorted(tags.items()))))
+        inbounds.append(Inbound(49151, "49151", "tcp", dict(sorted(tags.items()))))
     conditions = {c["type"]: c["status"] for c in status.get("conditions") or ()}
     return Proxy(
         namespace=namespace,

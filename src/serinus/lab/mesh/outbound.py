@@ -17,7 +17,7 @@ from serinus.lab.mesh.policies import reaching
 def outbound(world: World, proxy: Proxy) -> tuple[list[Json], list[Backend]]:
     """The outbound listeners of a proxy and the clusters that they name, each once."""
     version = world.version
-    policies = reaching(world.http_routes, proxy) if version.has_meshhttproute else []
+    policies = reaching(version, world.http_routes, proxy) if version.has_meshhttproute else []
     ruled = any((route.get("mesh") or "default") == proxy.mesh for route in world.traffic_routes)
     by_trafficroute = not version.has_meshhttproute or (ruled and not policies)
     listeners: list[Json] = []

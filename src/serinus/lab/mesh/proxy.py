@@ -25,7 +25,7 @@ def resources(world: World, proxy: Proxy) -> Resources:
     version = world.version
     in_listeners, in_clusters = inbound(version, proxy)
     out_listeners, backends = outbound(world, proxy)
-    for policy in reaching(world.proxy_patches, proxy):
+    for policy in reaching(version, world.proxy_patches, proxy):
         proxypatch.apply(policy, "inbound", in_listeners)
         proxypatch.apply(policy, "outbound", out_listeners)
     listeners = [
