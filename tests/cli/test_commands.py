@@ -105,7 +105,11 @@ def test_crds_are_written(tmp_path: Path) -> None:
         (["lab", "logs", "--name", "a"], 1, "there is no lab a, so it has no log"),
         (["lab", "status", "--name", "a"], 1, "there is no lab a"),
         (["lab", "up", "--name", "../a"], 1, "a lab's name is made of letters"),
-        (["lab", "up", "--kuma", "1.0"], 1, "the lab does not play Kuma '1.0'; it plays 1.8, 2.14"),
+        (
+            ["lab", "up", "--kuma", "1.0"],
+            1,
+            "the lab does not play Kuma '1.0'; it plays 1.8, 2.7, 2.14, 3.0",
+        ),
         (["lab", "up", "--port", "99999"], 2, "65535"),
         (["lab", "forward", "svc/podinfo", "9898"], 1, "there is no lab default"),
         (["lab", "forward", "node/a", "9898"], 2, '"node/a" is not a target; write pod/NAME'),

@@ -16,7 +16,7 @@ def demo(
         ),
     ] = False,
     kuma: Annotated[
-        str, typer.Option("--kuma", metavar="VERSION", help="Kuma to play: 1.8 or 2.14.")
+        str, typer.Option("--kuma", metavar="VERSION", help="Kuma to play: 1.8, 2.7, 2.14 or 3.0.")
     ] = "2.14",
     control_plane: Annotated[
         Path | None,

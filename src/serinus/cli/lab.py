@@ -54,7 +54,9 @@ def up(
     name: Name = DEFAULT_NAME,
     kuma: Annotated[
         str | None,
-        typer.Option("--kuma", metavar="VERSION", help="Kuma to play: 1.8 or 2.14 (the default)."),
+        typer.Option(
+            "--kuma", metavar="VERSION", help="Kuma to play: 1.8, 2.7, 2.14 (the default) or 3.0."
+        ),
     ] = None,
     images: Annotated[
         Path | None,

@@ -36,9 +36,10 @@ def namespaces() -> list[Json]:
 
 def mesh(version: KumaVersion) -> Json:
     """The Mesh ``default``."""
-    if version.has_meshservice:
-        spec: Json = {"meshServices": {"mode": version.mesh_services}}
-    else:
+    spec: Json = {}
+    if version.has_mesh_services_mode:
+        spec = {"meshServices": {"mode": version.mesh_services}}
+    elif version.makes_default_routes:
         backend = {
             "name": "prometheus-1",
             "type": "prometheus",

@@ -29,7 +29,7 @@ class KumaVersion:
     has_meshhttproute: bool
     has_meshservice: bool
     mesh_services: Literal["Disabled", "Exclusive"]
-    """``meshServices.mode`` of a Mesh that says nothing, and of the lab's own default Mesh."""
+    """``meshServices.mode`` of the lab's own default Mesh, or as good as."""
     has_mesh_services_mode: bool
     """A Mesh says in ``meshServices.mode`` whether it has MeshServices (2.9 to 2.14); before there
     are none, from 3.0 on there always are."""
@@ -56,6 +56,8 @@ class KumaVersion:
     labels_on_endpoints: bool
     """Endpoints carry the Dataplane's labels, clusters their remaining circuit breaker budget and
     connection managers the IPv6 private ranges (seen in 2.14.3, not in 2.7.29)."""
+    tags_inbounds: bool
+    """A Dataplane's inbounds carry tags, and MeshServices select by them (until 2.14)."""
     tags_header_on_routes: bool
     """A route made from MeshHTTPRoute sends the caller's tags in ``x-kuma-tags``."""
     service_label: bool
@@ -86,6 +88,7 @@ V1_8 = KumaVersion(
     native_sidecar=False,
     strict_inbound=False,
     labels_on_endpoints=False,
+    tags_inbounds=True,
     tags_header_on_routes=True,
     service_label=True,
     tags_in_metrics=True,
@@ -121,6 +124,7 @@ V2_14 = KumaVersion(
     native_sidecar=True,
     strict_inbound=True,
     labels_on_endpoints=True,
+    tags_inbounds=True,
     tags_header_on_routes=False,
     service_label=False,
     tags_in_metrics=True,
@@ -137,17 +141,33 @@ V3_0 = replace(
     fails_closed=True,
     unified_names=True,
     mesh_annotation=False,
+    tags_inbounds=False,
     tags_in_metrics=False,
 )
 
-PLAYED = {version.name: version for version in (V1_8, V2_14)}
+PLAYED = {version.name: version for version in (V1_8, V2_7, V2_14, V3_0)}
 DEFAULT = V2_14
 
 
-def played(name: str) -> KumaVersion:
-    """The version that ``--kuma NAME`` asks for; ValueError says which there are."""
+def played(name: str, mesh_services: str | None = None) -> KumaVersion:
+    """The version that ``--kuma NAME`` asks for, with ``--mesh-services MODE`` for its default
+    Mesh; ValueError says which versions and modes there are."""
     try:
-        return PLAYED[name]
+        version = PLAYED[name]
     except KeyError:
         known = ", ".join(PLAYED)
         raise ValueError(f"the lab does not play Kuma {name!r}; it plays {known}") from None
+    if mesh_services is None:
+        return version
+    if not version.has_mesh_services_mode:
+        always = "always has" if version.has_meshservice else "does not have"
+        ones = " and ".join(one.name for one in PLAYED.values() if one.has_mesh_services_mode)
+        raise ValueError(
+            f"Kuma {name} {always} MeshServices: --mesh-services is a choice of {ones} only"
+        )
+    match mesh_services:
+        case "disabled":
+            return replace(version, mesh_services="Disabled")
+        case "exclusive":
+            return replace(version, mesh_services="Exclusive")
+    raise ValueError(f"--mesh-services is exclusive or disabled, not {mesh_services!r}")

@@ -7,7 +7,7 @@ reads `to[].targetRef.name` in the schema of MeshHTTPRoute (there until 2.x, gon
 
 from serinus.lab.mesh.crds.definition import Json, definition, free
 from serinus.lab.mesh.crds.policies import policy_definitions
-from serinus.lab.mesh.crds.services import mesh_service
+from serinus.lab.mesh.crds.services import service_definitions
 from serinus.lab.mesh.versions import KumaVersion
 
 _FIRST_GENERATION = {
@@ -35,7 +35,7 @@ def definitions(version: KumaVersion) -> list[Json]:
             for kind, plural in _FIRST_GENERATION.items()
         ]
     if version.has_meshhttproute:
-        found += policy_definitions()
+        found += policy_definitions(version)
     if version.has_meshservice:
-        found.append(mesh_service())
+        found += service_definitions(version)
     return found

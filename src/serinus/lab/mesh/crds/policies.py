@@ -1,4 +1,6 @@
-"""The policies of Kuma 2: each one a top targetRef and entries for what it rules."""
+"""The policies since Kuma 2: each one a top targetRef and entries for what it rules."""
+
+from dataclasses import dataclass
 
 from serinus.lab.mesh.crds.definition import (
     Json,
@@ -11,53 +13,71 @@ from serinus.lab.mesh.crds.definition import (
     struct,
 )
 from serinus.lab.mesh.crds.modification import modification
+from serinus.lab.mesh.versions import KumaVersion
 
-_TARGET_KINDS = (
-    "Mesh",
-    "MeshSubset",
-    "MeshGateway",
-    "MeshService",
-    "MeshExternalService",
-    "MeshMultiZoneService",
-    "MeshServiceSubset",
-    "MeshHTTPRoute",
-    "Dataplane",
-)
 _HEADER_NAME = "^[a-z0-9!#$%&'*+\\-.^_\\x60|~]+$"
 
 
-def _ref() -> Json:
-    return struct(
-        ["kind"],
-        kind=string(*_TARGET_KINDS),
-        labels=strings(),
-        mesh=string(),
-        name=string(),
-        namespace=string(),
-        proxyTypes=array(string("Sidecar", "Gateway")),
-        sectionName=string(),
-        tags=strings(),
-    )
+@dataclass(frozen=True, slots=True)
+class _References:
+    """How one version's policies refer to what they are for, and to where requests go."""
+
+    version: KumaVersion
+
+    def ref(self) -> Json:
+        """A `targetRef`."""
+        return struct(["kind"], kind=string(*self._kinds()), **self._fields())
+
+    def backend_ref(self) -> Json:
+        """An entry of `backendRefs`, and a mirror's `backendRef`."""
+        ref = self.ref()
+        ref["properties"] |= {
+            "port": integer(),
+            "weight": {**integer(minimum=0), "default": 1},
+        }
+        return ref
+
+    def _kinds(self) -> list[str]:
+        kinds = ["Mesh", "MeshService", "MeshExternalService", "MeshHTTPRoute"]
+        if self.version.targets_by_name:
+            kinds += ["MeshSubset", "MeshGateway", "MeshServiceSubset"]
+        if self.version.targets_by_labels:
+            kinds += ["MeshMultiZoneService", "Dataplane"]
+        return kinds
+
+    def _fields(self) -> Json:
+        by_name = {
+            "mesh": string(),
+            "name": string(),
+            "proxyTypes": array(string("Sidecar", "Gateway")),
+            "tags": strings(),
+        }
+        by_labels = {"labels": strings(), "sectionName": string()}
+        both = {"namespace": string()}
+        fields: Json = {}
+        if self.version.targets_by_name:
+            fields |= by_name
+        if self.version.targets_by_labels:
+            fields |= by_labels
+        if self.version.targets_by_name and self.version.targets_by_labels:
+            fields |= both
+        return fields
 
 
-def _backend_ref() -> Json:
-    ref = _ref()
-    ref["properties"] |= {
-        "port": integer(),
-        "weight": {**integer(minimum=0), "default": 1},
-    }
-    return ref
-
-
-def _mesh_column() -> list[Json]:
+def _columns(version: KumaVersion) -> list[Json]:
+    shown = ["Kind", "Name"] if version.targets_by_name else ["Kind"]
     return [
-        {"name": "TargetRef Kind", "type": "string", "jsonPath": ".spec.targetRef.kind"},
-        {"name": "TargetRef Name", "type": "string", "jsonPath": ".spec.targetRef.name"},
+        {
+            "name": f"TargetRef {field}",
+            "type": "string",
+            "jsonPath": f".spec.targetRef.{field.lower()}",
+        }
+        for field in shown
     ]
 
 
-def _ruling(item: Json) -> Json:
-    return struct(targetRef=_ref(), to=array(item))
+def _ruling(refs: _References, item: Json) -> Json:
+    return struct(targetRef=refs.ref(), to=array(item))
 
 
 def _header_modifier() -> Json:
@@ -78,7 +98,7 @@ def _path_rewrite() -> Json:
     )
 
 
-def _filter() -> Json:
+def _filter(refs: _References) -> Json:
     return struct(
         ["type"],
         type=string(
@@ -104,7 +124,7 @@ def _filter() -> Json:
         ),
         requestMirror=struct(
             ["backendRef"],
-            backendRef=_backend_ref(),
+            backendRef=refs.backend_ref(),
             percentage={"x-kubernetes-int-or-string": True},
         ),
     )
@@ -142,22 +162,24 @@ def _match() -> Json:
     )
 
 
-def _http_route() -> Json:
+def _http_route(refs: _References) -> Json:
     rule = struct(
         ["default", "matches"],
         matches=array(_match(), minItems=1),
-        default=struct(filters=array(_filter()), backendRefs=array(_backend_ref())),
+        default=struct(filters=array(_filter(refs)), backendRefs=array(refs.backend_ref())),
     )
-    to = struct(["targetRef"], targetRef=_ref(), hostnames=array(string()), rules=array(rule))
-    return _ruling(to)
+    to = struct(["targetRef"], targetRef=refs.ref(), hostnames=array(string()), rules=array(rule))
+    return _ruling(refs, to)
 
 
-def _tcp_route() -> Json:
-    rule = struct(["default"], default=struct(["backendRefs"], backendRefs=array(_backend_ref())))
-    return _ruling(struct(["targetRef"], targetRef=_ref(), rules=array(rule, maxItems=1)))
+def _tcp_route(refs: _References) -> Json:
+    rule = struct(
+        ["default"], default=struct(["backendRefs"], backendRefs=array(refs.backend_ref()))
+    )
+    return _ruling(refs, struct(["targetRef"], targetRef=refs.ref(), rules=array(rule, maxItems=1)))
 
 
-def _timeout() -> Json:
+def _timeout(refs: _References) -> Json:
     default = struct(
         connectionTimeout=string(),
         idleTimeout=string(),
@@ -169,13 +191,16 @@ def _timeout() -> Json:
             requestHeadersTimeout=string(),
         ),
     )
-    entry = struct(["targetRef"], targetRef=_ref(), default=default)
-    spec = _ruling(entry)
-    spec["properties"] |= {"from": array(entry), "rules": array(struct(default=default))}
+    entry = struct(["targetRef"], targetRef=refs.ref(), default=default)
+    spec = _ruling(refs, entry)
+    if refs.version.targets_by_name:
+        spec["properties"]["from"] = array(entry)
+    if refs.version.targets_by_labels:
+        spec["properties"]["rules"] = array(struct(default=default))
     return spec
 
 
-def _retry() -> Json:
+def _retry(refs: _References) -> Json:
     http = struct(
         numRetries=integer(),
         perTryTimeout=string(),
@@ -188,10 +213,10 @@ def _retry() -> Json:
         hostSelectionMaxAttempts=integer(),
     )
     default = struct(http=http, grpc=free(), tcp=struct(maxConnectAttempt=integer()))
-    return _ruling(struct(["targetRef"], targetRef=_ref(), default=default))
+    return _ruling(refs, struct(["targetRef"], targetRef=refs.ref(), default=default))
 
 
-def _metric() -> Json:
+def _metric(refs: _References) -> Json:
     default = struct(
         sidecar=struct(
             includeUnused={"type": "boolean"},
@@ -216,26 +241,27 @@ def _metric() -> Json:
         ),
         applications=array(free()),
     )
-    return struct(targetRef=_ref(), default=default)
+    return struct(targetRef=refs.ref(), default=default)
 
 
-def policy_definitions() -> list[Json]:
-    """The CustomResourceDefinitions of the policies that Kuma 2.14 has and the lab knows."""
+def policy_definitions(version: KumaVersion) -> list[Json]:
+    """The CustomResourceDefinitions of the policies that this Kuma has and the lab knows."""
+    refs = _References(version)
     specs = {
-        ("MeshHTTPRoute", "meshhttproutes", "mhttpr"): _http_route(),
-        ("MeshTCPRoute", "meshtcproutes", "mtcpr"): _tcp_route(),
-        ("MeshTimeout", "meshtimeouts", "mt"): _timeout(),
-        ("MeshRetry", "meshretries", "mr"): _retry(),
-        ("MeshMetric", "meshmetrics", "mm"): _metric(),
+        ("MeshHTTPRoute", "meshhttproutes", "mhttpr"): _http_route(refs),
+        ("MeshTCPRoute", "meshtcproutes", "mtcpr"): _tcp_route(refs),
+        ("MeshTimeout", "meshtimeouts", "mt"): _timeout(refs),
+        ("MeshRetry", "meshretries", "mr"): _retry(refs),
+        ("MeshMetric", "meshmetrics", "mm"): _metric(refs),
         ("MeshCircuitBreaker", "meshcircuitbreakers", "mcb"): free(),
         ("MeshProxyPatch", "meshproxypatches", "mpp"): struct(
             ["default"],
-            targetRef=_ref(),
+            targetRef=refs.ref(),
             default=struct(appendModifications=array(modification())),
         ),
         ("MeshTrafficPermission", "meshtrafficpermissions", "mtp"): free(),
     }
     return [
-        definition(kind, plural, spec=spec, short=short, columns=_mesh_column())
+        definition(kind, plural, spec=spec, short=short, columns=_columns(version))
         for (kind, plural, short), spec in specs.items()
     ]

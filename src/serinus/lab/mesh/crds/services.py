@@ -1,4 +1,4 @@
-"""MeshService: a Service as the mesh sees it."""
+"""MeshService, a Service as the mesh sees it, and its relatives from elsewhere."""
 
 from serinus.lab.mesh.crds.definition import (
     Json,
@@ -10,10 +10,33 @@ from serinus.lab.mesh.crds.definition import (
     strings,
     struct,
 )
+from serinus.lab.mesh.versions import KumaVersion
 
 
-def mesh_service() -> Json:
-    """The CustomResourceDefinition of MeshService."""
+def service_definitions(version: KumaVersion) -> list[Json]:
+    """The CustomResourceDefinitions of what Kuma calls destinations, and of their host names."""
+    return [
+        _mesh_service(version),
+        # Free: the lab has neither other zones nor services outside the mesh.
+        definition(
+            "MeshMultiZoneService",
+            "meshmultizoneservices",
+            spec=free(),
+            status=free(),
+            short="mzsvc",
+        ),
+        definition(
+            "MeshExternalService",
+            "meshexternalservices",
+            spec=free(),
+            status=free(),
+            short="extsvc",
+        ),
+        definition("HostnameGenerator", "hostnamegenerators", spec=free(), short="hg"),
+    ]
+
+
+def _mesh_service(version: KumaVersion) -> Json:
     port = struct(
         ["port"],
         name=string(),
@@ -21,13 +44,12 @@ def mesh_service() -> Json:
         targetPort={"x-kubernetes-int-or-string": True},
         appProtocol={"type": "string", "default": "tcp"},
     )
+    selector = struct(dataplaneRef=struct(name=string()), dataplaneLabels=free())
+    if version.tags_inbounds:
+        selector["properties"]["dataplaneTags"] = strings()
     spec = struct(
         state={**string("Available", "Unavailable"), "default": "Unavailable"},
-        selector=struct(
-            dataplaneTags=strings(),
-            dataplaneRef=struct(name=string()),
-            dataplaneLabels=free(),
-        ),
+        selector=selector,
         ports=array(port),
         identities=array(
             struct(["type", "value"], type=string("ServiceTag", "SpiffeID"), value=string())
