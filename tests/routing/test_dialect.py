@@ -4,14 +4,17 @@ import pytest
 
 from serinus.api.problem import Problem
 from serinus.routing.kuma.dialect import (
+    ANNOTATION_PATH,
     MESH_HTTP_ROUTES,
     MESH_SERVICES,
     MESHES,
     TRAFFIC_ROUTES,
+    WORDS,
+    Choice,
     Dialect,
     MeshFacts,
+    Override,
     choose,
-    recognise,
 )
 
 KUMA_1 = frozenset({MESHES, TRAFFIC_ROUTES})
@@ -33,26 +36,51 @@ def facts(
     return MeshFacts("default", crds, by_name, mode, traffic_routes, unreadable)
 
 
+MODES = ["Disabled", "Everywhere", "ReachableBackends", "Exclusive"]
+
+
+def override(word: str) -> Override:
+    return Override(word, ANNOTATION_PATH)
+
+
 @pytest.mark.parametrize(
-    ("seen", "dialect"),
+    ("seen", "dialect", "why"),
     [
-        (facts(KUMA_1, by_name=False), Dialect.TRAFFIC_ROUTE),
-        (facts(KUMA_1, traffic_routes=ROUTE_ALL, by_name=False), Dialect.TRAFFIC_ROUTE),
-        (facts(KUMA_2_7, traffic_routes=ROUTE_ALL), Dialect.TRAFFIC_ROUTE),
-        (facts(KUMA_2, traffic_routes=ROUTE_ALL), Dialect.TRAFFIC_ROUTE),
-        (facts(KUMA_2, "Exclusive"), Dialect.MESH_SERVICE_NAME),
-        (facts(KUMA_2, "Exclusive", ROUTE_ALL), Dialect.MESH_SERVICE_NAME),
-        (facts(KUMA_2, "Exclusive", unreadable=BLIND), Dialect.MESH_SERVICE_NAME),
-        (facts(KUMA_2, "Everywhere"), Dialect.MESH_SERVICE_NAME),
-        (facts(KUMA_2_7), Dialect.SERVICE_TAG),
-        (facts(KUMA_2), Dialect.SERVICE_TAG),
-        (facts(KUMA_2, "ReachableBackends"), Dialect.SERVICE_TAG),
-        (facts(KUMA_3, by_name=False), Dialect.LABELS),
-        (facts(KUMA_3, "Exclusive", by_name=False), Dialect.LABELS),
+        (facts(KUMA_1, by_name=False), Dialect.TRAFFIC_ROUTE, "Kuma before 2.1"),
+        (
+            facts(KUMA_1, traffic_routes=ROUTE_ALL, by_name=False),
+            Dialect.TRAFFIC_ROUTE,
+            "no CRD meshhttproutes.kuma.io",
+        ),
+        (
+            facts(KUMA_2_7, traffic_routes=ROUTE_ALL),
+            Dialect.TRAFFIC_ROUTE,
+            "mesh default has spec.meshServices.mode Disabled, and lives by TrafficRoutes "
+            "(route-all-default)",
+        ),
+        (facts(KUMA_2, traffic_routes=ROUTE_ALL), Dialect.TRAFFIC_ROUTE, "lives by TrafficRoutes"),
+        (facts(KUMA_2, "Exclusive"), Dialect.MESH_SERVICE_NAME, "mode Exclusive"),
+        (facts(KUMA_2, "Exclusive", ROUTE_ALL), Dialect.MESH_SERVICE_NAME, "mode Exclusive"),
+        (facts(KUMA_2, "Exclusive", unreadable=BLIND), Dialect.MESH_SERVICE_NAME, "Exclusive"),
+        (facts(KUMA_2, "Everywhere"), Dialect.MESH_SERVICE_NAME, "mode Everywhere"),
+        (facts(KUMA_2_7), Dialect.SERVICE_TAG, "does not live by TrafficRoutes"),
+        (facts(KUMA_2), Dialect.SERVICE_TAG, "mode Disabled"),
+        (facts(KUMA_2, "ReachableBackends"), Dialect.SERVICE_TAG, "no reachable backends"),
+        (facts(KUMA_3, by_name=False), Dialect.LABELS, "this is Kuma 3"),
+        (facts(KUMA_3, "Exclusive", by_name=False), Dialect.LABELS, "labels and no names"),
+        # In Kuma 3 a Mesh has no mode, so it does not matter that it may not be read.
+        (
+            facts(KUMA_3, None, by_name=False, unreadable=frozenset({MESHES})),
+            Dialect.LABELS,
+            "this is Kuma 3",
+        ),
     ],
 )
-def test_what_is_recognised(seen: MeshFacts, dialect: Dialect) -> None:
-    assert recognise(seen) is dialect
+def test_what_is_chosen_and_why(seen: MeshFacts, dialect: Dialect, why: str) -> None:
+    choice = choose(seen)
+    assert isinstance(choice, Choice)
+    assert choice.dialect is dialect
+    assert why in choice.why
 
 
 @pytest.mark.parametrize(
@@ -61,8 +89,11 @@ def test_what_is_recognised(seen: MeshFacts, dialect: Dialect) -> None:
         (facts(frozenset()), "spec.provider", "Kuma is not installed"),
         (facts(frozenset({MESHES})), "spec.provider", "neither the CRD"),
         (facts(KUMA_2, None), "metadata.annotations[kuma.io/mesh]", "mesh default does not exist"),
-        (facts(KUMA_2), "metadata.annotations[kuma.io/mesh]", "set spec.meshServices.mode"),
-        (facts(KUMA_3, by_name=False), "spec.provider", "Kuma 3"),
+        (
+            facts(KUMA_3, None, by_name=False),
+            "metadata.annotations[kuma.io/mesh]",
+            "mesh default does not exist",
+        ),
         (
             facts(KUMA_2, "Everywhere", ROUTE_ALL),
             "metadata.annotations[kuma.io/mesh]",
@@ -87,10 +118,66 @@ def test_what_is_refused_is_refused_in_plain_words(seen: MeshFacts, path: str, w
     assert words in problem.message
 
 
+@pytest.mark.parametrize(
+    ("seen", "word"),
+    [
+        (facts(KUMA_1, by_name=False), "trafficroute"),
+        (facts(KUMA_2, "Disabled", ROUTE_ALL), "trafficroute"),
+        # Between two worlds it is a person's to choose.
+        (facts(KUMA_2, "Everywhere", ROUTE_ALL), "trafficroute"),
+        (facts(KUMA_2, "Everywhere", ROUTE_ALL), "service-tag"),
+        (facts(KUMA_2, "Everywhere", ROUTE_ALL), "meshservice-name"),
+        (facts(KUMA_2_7), "service-tag"),
+        (facts(KUMA_2, "Disabled", ROUTE_ALL), "service-tag"),
+        *((facts(KUMA_2, mode), "service-tag") for mode in MODES),
+        *((facts(KUMA_2, mode), "meshservice-name") for mode in MODES[1:]),
+        # What cannot be read may be known to a person.
+        (facts(KUMA_2, None, unreadable=BLIND), "meshservice-name"),
+        (facts(KUMA_2, None, unreadable=BLIND), "service-tag"),
+        (facts(KUMA_3, by_name=False), "meshservice-labels"),
+    ],
+)
+def test_a_person_chooses(seen: MeshFacts, word: str) -> None:
+    choice = choose(seen, override(word))
+    assert choice == Choice(WORDS[word], f"{ANNOTATION_PATH} says {word}")
+
+
+@pytest.mark.parametrize(
+    ("seen", "word", "words"),
+    [
+        (facts(KUMA_2), "tags", "use trafficroute, service-tag, meshservice-name, meshservice-lab"),
+        (facts(KUMA_2), "trafficroute", "takes the routes to every other service away"),
+        (facts(KUMA_2_7), "trafficroute", "use service-tag"),
+        (facts(KUMA_2, "Exclusive", ROUTE_ALL), "trafficroute", "mode Exclusive of mesh default"),
+        (facts(KUMA_2, "Disabled", unreadable=BLIND), "trafficroute", "by a ClusterRole"),
+        (facts(KUMA_3, by_name=False), "trafficroute", "use meshservice-labels"),
+        (facts(KUMA_1, by_name=False), "service-tag", "CRD meshhttproutes.kuma.io (Kuma 2.1"),
+        (facts(KUMA_3, by_name=False), "service-tag", "have labels only; use meshservice-labels"),
+        (facts(KUMA_1, by_name=False), "meshservice-name", "use trafficroute"),
+        (facts(KUMA_2_7), "meshservice-name", "CRD meshservices.kuma.io"),
+        (facts(KUMA_2), "meshservice-name", "spec.meshServices.mode Disabled"),
+        (facts(KUMA_3, by_name=False), "meshservice-name", "use meshservice-labels"),
+        (facts(KUMA_1, by_name=False), "meshservice-labels", "use trafficroute"),
+        (facts(KUMA_2, "Exclusive"), "meshservice-labels", "a consumer's"),
+    ],
+)
+def test_a_choice_that_the_cluster_would_not_understand_is_refused(
+    seen: MeshFacts, word: str, words: str
+) -> None:
+    problem = choose(seen, override(word))
+    assert isinstance(problem, Problem)
+    assert problem.path == ANNOTATION_PATH
+    assert word in problem.message
+    assert words in problem.message
+
+
+@pytest.mark.parametrize("word", [None, *WORDS])
 @pytest.mark.parametrize("crds", [KUMA_2_7, KUMA_2, KUMA_3])
 @pytest.mark.parametrize("by_name", [True, False])
-@pytest.mark.parametrize("mode", ["Disabled", "Everywhere", "ReachableBackends", "Exclusive"])
+@pytest.mark.parametrize("mode", MODES)
 def test_never_a_first_traffic_route_where_kuma_may_be_2_6_or_newer(
-    crds: frozenset[str], by_name: bool, mode: str
+    crds: frozenset[str], by_name: bool, mode: str, word: str | None
 ) -> None:
-    assert choose(facts(crds, mode, by_name=by_name)) is not Dialect.TRAFFIC_ROUTE
+    seen = facts(crds, mode, by_name=by_name)
+    choice = choose(seen, None if word is None else override(word))
+    assert not (isinstance(choice, Choice) and choice.dialect is Dialect.TRAFFIC_ROUTE)

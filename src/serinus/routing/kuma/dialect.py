@@ -2,8 +2,8 @@
 
 Kuma has had four in its time, and a route in the wrong one is not refused: it is ignored, or
 worse. In particular the *first* TrafficRoute of a mesh of Kuma 2.6 or newer takes the routes of
-every other service away. So the choice is made from what the cluster shows, and where none of
-what Serinus can write would work, it writes nothing.
+every other service away. So the choice is made from what the cluster shows, a person's choice is
+obeyed only where the cluster would understand it, and where nothing would work, nothing is written.
 """
 
 import enum
@@ -18,8 +18,13 @@ MESH_SERVICES = "meshservices.kuma.io"
 MESH_PROXY_PATCHES = "meshproxypatches.kuma.io"
 MESH_TIMEOUTS = "meshtimeouts.kuma.io"
 MESH_RETRIES = "meshretries.kuma.io"
+MESH_MULTI_ZONE_SERVICES = "meshmultizoneservices.kuma.io"
+"""Of which the mere existence counts: it came with Kuma 2.9."""
 
 MESH_PATH = "metadata.annotations[kuma.io/mesh]"
+ANNOTATION = "serinus.dev/kuma-dialect"
+"""Of a Canary: the dialect that its routes are to be written in, one of `WORDS`."""
+ANNOTATION_PATH = f"metadata.annotations[{ANNOTATION}]"
 
 
 class Dialect(enum.Enum):
@@ -31,8 +36,29 @@ class Dialect(enum.Enum):
     LABELS = "MeshHTTPRoute by labels"
 
 
-BUILT = frozenset({Dialect.TRAFFIC_ROUTE, Dialect.MESH_SERVICE_NAME})
-"""The dialects that Serinus speaks today."""
+WORDS = {
+    "trafficroute": Dialect.TRAFFIC_ROUTE,
+    "service-tag": Dialect.SERVICE_TAG,
+    "meshservice-name": Dialect.MESH_SERVICE_NAME,
+    "meshservice-labels": Dialect.LABELS,
+}
+"""What a person writes to choose a dialect."""
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """A person's choice: the word, and the field or flag in which it stands."""
+
+    word: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The dialect to write in; ``why`` is a clause for a person."""
+
+    dialect: Dialect
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,81 +80,103 @@ class MeshFacts:
     traffic_routes: tuple[str, ...] = ()
     unreadable: frozenset[str] = frozenset()
 
+    @property
+    def labels_only(self) -> bool:
+        """Whether this is Kuma 3."""
+        return MESH_HTTP_ROUTES in self.crds and not self.refs_by_name
 
-def recognise(facts: MeshFacts) -> Dialect | Problem:
-    """The dialect that the mesh understands, whether or not Serinus speaks it."""
-    if MESHES not in facts.crds:
-        return Problem(
-            "spec.provider", f"Kuma is not installed in this cluster: it has no CRD {MESHES}"
+    @property
+    def some_traffic_routes(self) -> str:
+        """Names of TrafficRoutes, for a sentence."""
+        return ", ".join(self.traffic_routes[:3])
+
+
+def choose(facts: MeshFacts, override: Override | None = None) -> Choice | Problem:
+    """The dialect to write in and why, or why there is none."""
+    lacking = _lacking(facts)
+    if lacking is not None:
+        return lacking
+    if override is not None:
+        return _overridden(facts, override)
+    if facts.labels_only:
+        return Choice(
+            Dialect.LABELS,
+            f"the targets in {MESH_HTTP_ROUTES} have labels and no names, so this is Kuma 3",
         )
-    if facts.mesh_services is None and MESHES in facts.unreadable:
+    if facts.mesh_services is None:
         return Problem(
             MESH_PATH,
             f"what mesh {facts.mesh} is cannot be told: this operator may not read {MESHES}, which "
             "are cluster-scoped. Allow it list and watch of them by a ClusterRole, or start it "
             "with -mesh-services-mode and what spec.meshServices.mode of the Mesh is",
         )
-    if facts.mesh_services is None:
-        return Problem(
-            MESH_PATH, f"mesh {facts.mesh} does not exist; name one that does, or create it"
-        )
     if MESH_HTTP_ROUTES not in facts.crds:
         if TRAFFIC_ROUTES in facts.unreadable:
             return _blind(facts, "TrafficRoutes alone split traffic in it")
-        if TRAFFIC_ROUTES in facts.crds:
-            return Dialect.TRAFFIC_ROUTE
+        return Choice(
+            Dialect.TRAFFIC_ROUTE,
+            f"the cluster has no CRD {MESH_HTTP_ROUTES}, so this is Kuma before 2.1",
+        )
+    return _of_kuma_2(facts, facts.mesh_services)
+
+
+def _lacking(facts: MeshFacts) -> Problem | None:
+    """What has to be there whatever the dialect."""
+    if MESHES not in facts.crds:
+        return Problem(
+            "spec.provider", f"Kuma is not installed in this cluster: it has no CRD {MESHES}"
+        )
+    if facts.mesh_services is None and MESHES not in facts.unreadable:
+        return Problem(
+            MESH_PATH, f"mesh {facts.mesh} does not exist; name one that does, or create it"
+        )
+    if not facts.crds & {MESH_HTTP_ROUTES, TRAFFIC_ROUTES}:
         return Problem(
             "spec.provider",
             f"this cluster's Kuma has neither the CRD {TRAFFIC_ROUTES} nor {MESH_HTTP_ROUTES}, "
             "so nothing in it splits traffic; install Kuma's CRDs",
         )
-    if not facts.refs_by_name:
-        return Dialect.LABELS
-    return _of_kuma_2(facts, facts.mesh_services)
+    return None
 
 
-def choose(facts: MeshFacts) -> Dialect | Problem:
-    """The dialect to write in, or why there is none."""
-    dialect = recognise(facts)
-    if isinstance(dialect, Problem) or dialect in BUILT:
-        return dialect
-    if dialect is Dialect.LABELS:
-        return Problem(
-            "spec.provider",
-            "this cluster has Kuma 3, whose MeshHTTPRoutes name their targets by labels only; "
-            "Serinus writes TrafficRoutes (Kuma 1.7 to 2.5) and MeshHTTPRoutes by MeshService "
-            "name (Kuma 2.9 to 2.14) today",
-        )
-    return Problem(
-        MESH_PATH,
-        f"mesh {facts.mesh} has spec.meshServices.mode {facts.mesh_services} and does not live by "
-        "TrafficRoutes, so only a MeshHTTPRoute by service tag would split its traffic, which "
-        "Serinus does not write yet. On Kuma 2.9 to 2.14, set spec.meshServices.mode of that "
-        "Mesh to Exclusive",
-    )
-
-
-def _of_kuma_2(facts: MeshFacts, mode: str) -> Dialect | Problem:
+def _of_kuma_2(facts: MeshFacts, mode: str) -> Choice | Problem:
+    where = f"mesh {facts.mesh} has spec.meshServices.mode {mode}"
     if TRAFFIC_ROUTES in facts.unreadable and mode != "Exclusive":
         return _blind(facts, f"with spec.meshServices.mode {mode} it may live by TrafficRoutes")
     if mode == "Disabled":
         # Other people's TrafficRoutes are the proof that one more does no harm.
-        return Dialect.TRAFFIC_ROUTE if facts.traffic_routes else Dialect.SERVICE_TAG
+        if facts.traffic_routes:
+            lives = f"lives by TrafficRoutes ({facts.some_traffic_routes})"
+            return Choice(Dialect.TRAFFIC_ROUTE, f"{where}, and {lives}")
+        return Choice(Dialect.SERVICE_TAG, f"{where}, and does not live by TrafficRoutes")
     if mode == "Exclusive":
         # With this mode TrafficRoutes route nothing, so it does not matter if there are some.
-        return _by_mesh_service(facts)
+        return _by_mesh_service(facts, where)
     if facts.traffic_routes:
         return Problem(
             MESH_PATH,
             f"mesh {facts.mesh} is between two worlds: spec.meshServices.mode is {mode}, and "
-            f"it has TrafficRoutes ({', '.join(facts.traffic_routes[:3])}), which a MeshHTTPRoute "
-            "would override for every service. Remove the TrafficRoutes, or set "
-            "spec.meshServices.mode to Disabled",
+            f"it has TrafficRoutes ({facts.some_traffic_routes}), which a MeshHTTPRoute "
+            "would override for every service. Remove the TrafficRoutes, set "
+            "spec.meshServices.mode to Disabled, or choose by the annotation "
+            f"{ANNOTATION} of the Canary",
         )
     if mode == "Everywhere":
-        return _by_mesh_service(facts)
-    # ReachableBackends: a caller that declares none goes on using service tags.
-    return Dialect.SERVICE_TAG
+        return _by_mesh_service(facts, where)
+    return Choice(
+        Dialect.SERVICE_TAG,
+        f"{where}, where a caller that declares no reachable backends goes on using service tags",
+    )
+
+
+def _by_mesh_service(facts: MeshFacts, why: str) -> Choice | Problem:
+    if MESH_SERVICES in facts.crds:
+        return Choice(Dialect.MESH_SERVICE_NAME, why)
+    return Problem(
+        MESH_PATH,
+        f"mesh {facts.mesh} has spec.meshServices.mode {facts.mesh_services}, but the cluster has "
+        f"no CRD {MESH_SERVICES}; install Kuma's CRDs",
+    )
 
 
 def _blind(facts: MeshFacts, why: str) -> Problem:
@@ -140,11 +188,70 @@ def _blind(facts: MeshFacts, why: str) -> Problem:
     )
 
 
-def _by_mesh_service(facts: MeshFacts) -> Dialect | Problem:
-    if MESH_SERVICES in facts.crds:
-        return Dialect.MESH_SERVICE_NAME
-    return Problem(
-        MESH_PATH,
-        f"mesh {facts.mesh} has spec.meshServices.mode {facts.mesh_services}, but the cluster has "
-        f"no CRD {MESH_SERVICES}; install Kuma's CRDs",
-    )
+def _overridden(facts: MeshFacts, override: Override) -> Choice | Problem:
+    dialect = WORDS.get(override.word)
+    if dialect is None:
+        return Problem(override.path, f'"{override.word}" is no dialect; use {", ".join(WORDS)}')
+    against = _against(facts, dialect)
+    if against is not None:
+        return Problem(override.path, f"{override.word} {against}")
+    return Choice(dialect, f"{override.path} says {override.word}")
+
+
+def _against(facts: MeshFacts, dialect: Dialect) -> str | None:
+    """Why a mesh would not understand routes in this dialect, and what would be right."""
+    if dialect is Dialect.TRAFFIC_ROUTE:
+        return _against_traffic_routes(facts)
+    if MESH_HTTP_ROUTES not in facts.crds:
+        return (
+            f"needs the CRD {MESH_HTTP_ROUTES} (Kuma 2.1 or newer), which this cluster has not; "
+            "use trafficroute"
+        )
+    if facts.labels_only:
+        return (
+            None
+            if dialect is Dialect.LABELS
+            else "needs targets with names, and those of this cluster's MeshHTTPRoutes (Kuma 3) "
+            "have labels only; use meshservice-labels"
+        )
+    if dialect is Dialect.LABELS:
+        return (
+            "is for Kuma 3. In Kuma 2, which this is, a route by labels is a consumer's: callers "
+            "in other namespaces would not obey it; use meshservice-name or service-tag"
+        )
+    if dialect is Dialect.SERVICE_TAG:
+        return None
+    if MESH_SERVICES not in facts.crds:
+        return f"needs the CRD {MESH_SERVICES}, which this cluster has not; use service-tag"
+    if facts.mesh_services == "Disabled":
+        return (
+            f"needs MeshServices, and mesh {facts.mesh} has spec.meshServices.mode Disabled; "
+            "use service-tag, or set the mode to Exclusive"
+        )
+    return None
+
+
+def _against_traffic_routes(facts: MeshFacts) -> str | None:
+    if TRAFFIC_ROUTES not in facts.crds:
+        return (
+            f"needs the CRD {TRAFFIC_ROUTES}, which this cluster has not (Kuma 3); "
+            "use meshservice-labels"
+        )
+    if TRAFFIC_ROUTES in facts.unreadable:
+        return (
+            f"needs {TRAFFIC_ROUTES}, which are cluster-scoped and which this operator may not "
+            "read. Allow it get, list, watch, create, patch and delete of them by a ClusterRole"
+        )
+    if MESH_HTTP_ROUTES not in facts.crds:
+        return None
+    if facts.mesh_services == "Exclusive":
+        return (
+            f"does not go with spec.meshServices.mode Exclusive of mesh {facts.mesh}: a single "
+            "TrafficRoute takes all routes of every caller away there; use meshservice-name"
+        )
+    if not facts.traffic_routes:
+        return (
+            f"is refused: mesh {facts.mesh} has no TrafficRoutes of others, and in Kuma 2.6 or "
+            "newer the first one takes the routes to every other service away; use service-tag"
+        )
+    return None

@@ -51,6 +51,7 @@ CRD_NAMES = (
     dialect.MESH_PROXY_PATCHES,
     dialect.MESH_TIMEOUTS,
     dialect.MESH_RETRIES,
+    dialect.MESH_MULTI_ZONE_SERVICES,
 )
 _CLUSTER_SCOPED = {dialect.MESHES: MESHES, dialect.TRAFFIC_ROUTES: TRAFFICROUTES}
 
@@ -66,6 +67,14 @@ class KumaKinds:
     refs_by_name: bool
     unreadable: frozenset[str] = frozenset()
     patches_by_label: bool = False
+
+    @property
+    def policies_in_app_namespaces(self) -> bool:
+        """Whether a route may stand beside its workload: so from Kuma 2.9 on. Before, policies
+        are refused anywhere but in the namespace of Kuma's control plane."""
+        return dialect.MESH_MULTI_ZONE_SERVICES in self.crds or (
+            dialect.MESH_HTTP_ROUTES in self.crds and not self.refs_by_name
+        )
 
 
 async def discover(client: Client, *, namespaced: bool = False) -> KumaKinds:

@@ -7,7 +7,16 @@ from serinus.api.problem import Problem
 from serinus.cluster.client import Client
 from serinus.cluster.written import Written
 from serinus.rollout.effects import Traffic
-from serinus.routing.kuma.dialect import MESHES, Dialect, MeshFacts, choose
+from serinus.routing.kuma.dialect import (
+    ANNOTATION,
+    ANNOTATION_PATH,
+    MESHES,
+    Choice,
+    Dialect,
+    MeshFacts,
+    Override,
+    choose,
+)
 from serinus.routing.kuma.discovery import ForeignTrafficRoutes, KumaCaches, KumaKinds
 from serinus.routing.kuma.meshhttproute import MeshHTTPRouteRouter
 from serinus.routing.kuma.proxypatch import CookiePatches
@@ -21,13 +30,20 @@ class KumaRouter:
 
     ``kinds`` are those of `discover`. When they change (Kuma was upgraded), make a new router
     with new caches. ``assumed_mode`` is the `spec.meshServices.mode` of meshes that this operator
-    may not read; empty when nobody has told it.
+    may not read; empty when nobody has told it. ``override`` is the dialect that was chosen for
+    all canaries; a canary's own annotation goes before it.
     """
 
     def __init__(
-        self, client: Client, kinds: KumaKinds, caches: KumaCaches, assumed_mode: str = ""
+        self,
+        client: Client,
+        kinds: KumaKinds,
+        caches: KumaCaches,
+        assumed_mode: str = "",
+        override: Override | None = None,
     ) -> None:
         self._kinds = kinds
+        self._override = override
         self._assumed_mode = assumed_mode
         self._caches = caches
         self._foreign = ForeignTrafficRoutes(caches.traffic_routes)
@@ -47,7 +63,13 @@ class KumaRouter:
 
     def dialect(self, canary: Canary) -> Dialect | Problem:
         """The dialect of the canary's mesh, or why none can be written in."""
+        choice = self.choice(canary)
+        return choice.dialect if isinstance(choice, Choice) else choice
+
+    def choice(self, canary: Canary) -> Choice | Problem:
+        """As `dialect`, with the reason."""
         mesh = self._caches.mesh(canary.mesh)
+        word = canary.metadata.annotations.get(ANNOTATION)
         return choose(
             MeshFacts(
                 mesh=canary.mesh,
@@ -56,7 +78,8 @@ class KumaRouter:
                 mesh_services=self._assumed if mesh is None else mesh.mesh_services_mode,
                 traffic_routes=self._foreign.of(canary.mesh),
                 unreadable=self._kinds.unreadable,
-            )
+            ),
+            self._override if word is None else Override(word, ANNOTATION_PATH),
         )
 
     @property
@@ -92,4 +115,7 @@ class KumaRouter:
 
     def _router(self, canary: Canary) -> Router | Problem:
         dialect = self.dialect(canary)
-        return dialect if isinstance(dialect, Problem) else self._routers[dialect]
+        if isinstance(dialect, Problem):
+            return dialect
+        unwritten = Problem("spec.provider", f"Serinus does not write a {dialect.value} yet")
+        return self._routers.get(dialect, unwritten)
