@@ -19,10 +19,14 @@ class Destination:
     """The service itself, where no policy says otherwise."""
     is_mesh_service: bool
     """Whether it stands for a MeshService, or for a service tag."""
+    unified: bool = False
+    """Whether its listener is called by the resource identifier, too."""
 
     @property
     def listener_name(self) -> str:
         """The name of its listener."""
+        if self.unified:
+            return self.unified_name
         return f"outbound:{self.service.cluster_ip}:{self.port.port}"
 
     @property
@@ -63,6 +67,8 @@ def destinations(world: World, mesh: str) -> Iterator[Destination]:
         for port in service.ports:
             tag = names.service_tag(service.name, service.namespace, port.port)
             if exclusive:
-                yield Destination(service, port, tag, by_mesh_service(world, service, port), True)
+                own = by_mesh_service(world, service, port, port.name)
+                unified = world.version.unified_names
+                yield Destination(service, port, tag, own, True, unified)
             elif tag in carried:
                 yield Destination(service, port, tag, by_tag(world, mesh, tag), False)

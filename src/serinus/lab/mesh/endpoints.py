@@ -61,10 +61,12 @@ def by_tag(world: World, mesh: str, tag: str, extra: Mapping[str, str] | None = 
     return Backend(names.subset_cluster(tag, extra), protocol, found, limits)
 
 
-def by_mesh_service(world: World, service: Service, port: ServicePort) -> Backend:
+def by_mesh_service(world: World, service: Service, port: ServicePort, section: str) -> Backend:
     """The backend behind one port of a MeshService.
 
-    A pod that two Services lead to by the same port appears twice, as in Kuma.
+    A pod that two Services lead to by the same port appears twice, as in Kuma until 2.14. Unified
+    names have the ``section`` as the reference says it, the port's name or its number, so that
+    one service may have two clusters.
     """
     found = tuple(
         endpoint
@@ -73,7 +75,11 @@ def by_mesh_service(world: World, service: Service, port: ServicePort) -> Backen
         and service.selects(endpoint.proxy.labels)
         and _leads_to(service, port, endpoint)
     )
-    name = names.mesh_service_cluster(service.mesh, service.name, service.namespace, port.port)
+    if world.version.unified_names:
+        name = names.kri("msvc", service.mesh, service.namespace, service.name, section)
+        found = tuple({(one.proxy.uid, one.inbound.port): one for one in found}.values())
+    else:
+        name = names.mesh_service_cluster(service.mesh, service.name, service.namespace, port.port)
     return Backend(name, port.mesh_protocol, found, True)
 
 

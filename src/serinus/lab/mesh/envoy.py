@@ -124,9 +124,12 @@ def listener(
     direction: str,
     filters: Sequence[Json] | None,
     tags: Json,
+    unified: bool,
 ) -> Json:
     """A listener that is never bound: the catching listeners hand connections over to it by their
-    original destination. No filters: a chain that closes whatever comes."""
+    original destination. No filters: a chain that closes whatever comes. Unified: its series have
+    its name, not its address."""
+    series = {"statPrefix": name} if unified else {}
     return {
         "name": name,
         "address": socket_address(address, port),
@@ -134,6 +137,7 @@ def listener(
         "filterChains": [{"filters": list(filters)} if filters is not None else {}],
         "metadata": {"filterMetadata": {"io.kuma.tags": tags}},
         "trafficDirection": direction,
+        **series,
     }
 
 
@@ -193,9 +197,12 @@ def load_assignment(version: KumaVersion, backend: Backend) -> Json:
 
 
 def _endpoint(version: KumaVersion, endpoint: Endpoint) -> Json:
-    tags = {k: v for k, v in endpoint.inbound.tags.items() if k != "kuma.io/service"}
+    if version.inbound_tags:
+        tags = {k: v for k, v in endpoint.inbound.tags.items() if k != "kuma.io/service"}
+    else:
+        tags = {**endpoint.proxy.labels, "kuma.io/protocol": endpoint.inbound.protocol}
     metadata: Json = {"envoy.lb": tags, "envoy.transport_socket_match": tags}
-    if version.labels_on_endpoints:
+    if version.labels_on_endpoints and version.inbound_tags:
         metadata["io.kuma.labels"] = dict(endpoint.proxy.labels)
     return {
         "endpoint": {"address": socket_address(endpoint.proxy.address, endpoint.inbound.port)},

@@ -4,7 +4,9 @@ The inbound cluster connects to the application at the pod's own address, from 1
 Kuma's redirection that source means "already went through Envoy".
 """
 
-from serinus.lab.mesh import envoy
+from dataclasses import dataclass
+
+from serinus.lab.mesh import envoy, names
 from serinus.lab.mesh.envoy import Json
 from serinus.lab.mesh.model import HTTP_PROTOCOLS, Inbound, Proxy
 from serinus.lab.mesh.versions import KumaVersion
@@ -41,46 +43,70 @@ def no_destination(version: KumaVersion) -> Json:
     return cluster
 
 
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """What the parts of one way in are called."""
+
+    listener: str
+    cluster: str
+    series: str
+    routes: str
+    virtual_host: str
+
+
+def _names(version: KumaVersion, proxy: Proxy, one: Inbound) -> _Names:
+    if version.unified_names:
+        return _Names(*[names.self_inbound(one.name)] * 5)
+    return _Names(
+        listener=f"inbound:{proxy.address}:{one.port}",
+        cluster=f"localhost:{one.port}",
+        series=f"localhost_{one.port}",
+        routes=f"inbound:{one.service}",
+        virtual_host=one.service,
+    )
+
+
 def _listener(version: KumaVersion, proxy: Proxy, one: Inbound) -> Json:
-    cluster = f"localhost:{one.port}"
-    stat_prefix = f"localhost_{one.port}"
+    called = _names(version, proxy, one)
     if one.protocol in HTTP_PROTOCOLS:
         route = {
             "match": {"prefix": "/"},
-            "route": {"cluster": cluster, "idleTimeout": "3600s", "timeout": "0s"},
+            "route": {"cluster": called.cluster, "idleTimeout": "3600s", "timeout": "0s"},
         }
         config = envoy.route_config(
-            f"inbound:{one.service}",
-            one.service,
+            called.routes,
+            called.virtual_host,
             [route],
             requestHeadersToRemove=["x-kuma-tags"],
         )
         network_filter = envoy.http_connection_manager(
             version,
-            stat_prefix=stat_prefix,
+            stat_prefix=called.series,
             route_config=config,
             forwardClientCertDetails="SANITIZE_SET",
             setCurrentClientCertDetails={"uri": True},
             streamIdleTimeout="3600s",
         )
     else:
-        network_filter = envoy.tcp_proxy(stat_prefix, [(cluster, 1)])
+        network_filter = envoy.tcp_proxy(called.series, [(called.cluster, 1)])
     listener = envoy.listener(
-        f"inbound:{proxy.address}:{one.port}",
+        called.listener,
         proxy.address,
         one.port,
         direction="INBOUND",
         filters=[network_filter],
-        tags=dict(one.tags),
+        tags=dict(one.tags if version.inbound_tags else proxy.labels),
+        unified=version.unified_names,
     )
     return {**listener, "enableReusePort": version.strict_inbound}
 
 
 def _cluster(version: KumaVersion, proxy: Proxy, one: Inbound) -> Json:
-    name = f"localhost:{one.port}"
+    called = _names(version, proxy, one)
+    name = called.cluster
     cluster: Json = {
         "name": name,
-        "altStatName": f"localhost_{one.port}",
+        **({} if called.series == name else {"altStatName": called.series}),
         "type": "STATIC",
         "connectTimeout": "10s",
         "loadAssignment": {

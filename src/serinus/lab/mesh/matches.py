@@ -105,7 +105,12 @@ def filter_fields(filters: Sequence[Obj], mirror: Callable[[Obj], str | None]) -
     return route, action
 
 
-def _fraction(percentage: int | str) -> Json:
+def some_of(match: Json, percentage: float) -> Json:
+    """An Envoy's match that takes only so many per cent of what it matches."""
+    return {**match, "runtimeFraction": {"defaultValue": _fraction(percentage)}}
+
+
+def _fraction(percentage: float | str) -> Json:
     number = float(percentage)
     if number == int(number):
         return {"numerator": int(number)}

@@ -337,7 +337,9 @@ def _dataplane_labels(
         "kuma.io/zone": ZONE,
     }
     if version.labels_on_endpoints:
-        added |= {"kuma.io/env": "kubernetes", "kuma.io/proxy-type": "sidecar"}
+        added["kuma.io/env"] = "kubernetes"
+        if version.inbound_tags:
+            added["kuma.io/proxy-type"] = "sidecar"
     return {**labels, **added}
 
 

@@ -1,4 +1,7 @@
-"""The names that Kuma 2 gives to services and to what it makes in Envoy ("legacy naming").
+"""The names that Kuma gives to services and to what it makes in Envoy.
+
+Until 2.14 most of them say what they are in their own ways ("legacy naming"); from 3.0 on all are
+resource identifiers, or `self_` and what it is of the proxy itself ("unified naming").
 
 Queries and dashboards match these names, so they are facts, not choices.
 """
@@ -33,6 +36,11 @@ def is_service_tag(text: str) -> bool:
 def mesh_service_cluster(mesh: str, name: str, namespace: str, port: int) -> str:
     """The caller's cluster for one port of a MeshService."""
     return f"{mesh}_{name}_{namespace}_{ZONE}_msvc_{port}"
+
+
+def self_inbound(port: str) -> str:
+    """Unified: everything of the way in by a port, called as the container calls it."""
+    return f"self_inbound_dp_{port}"
 
 
 def subset_cluster(tag: str, extra: Mapping[str, str]) -> str:

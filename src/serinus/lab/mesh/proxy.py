@@ -30,7 +30,7 @@ def resources(world: World, proxy: Proxy) -> Resources:
         proxypatch.apply(policy, "outbound", out_listeners)
     listeners = [
         *transparent.listeners(version),
-        *transparent.metrics_listeners(proxy),
+        *transparent.metrics_listeners(version, proxy),
         *in_listeners,
         *out_listeners,
     ]

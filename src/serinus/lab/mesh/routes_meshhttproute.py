@@ -1,4 +1,6 @@
-"""MeshHTTPRoute as Kuma 2.1 to 2.14 resolves it, oddities included.
+"""MeshHTTPRoute as Kuma resolves it, oddities included.
+
+Until 2.14:
 
 - Weight 0 leaves a backend out; all weights 0 leave the whole route out, and a listener left
   without routes disappears.
@@ -8,6 +10,14 @@
   resolves always, and without pods its share is answered 503.
 - A mirror is always taken for a service tag; if that leads nowhere, the control plane fails to
   build the caller's whole configuration.
+
+From 3.0 on it fails closed:
+
+- The share of a backendRef that resolves to nothing, or not to HTTP, is answered 500: by a route
+  of its own before the weighted one, which takes its fraction of the requests. So is everything
+  when no backend is left, and when all weights are 0.
+- A mirror is found like any backendRef; one that leads nowhere is left out.
+- A MeshService without pods is answered 503, as before.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,9 +26,10 @@ from typing import Any
 
 from serinus.lab.mesh import envoy, limits, matches, names
 from serinus.lab.mesh.destinations import Destination
-from serinus.lab.mesh.endpoints import Backend, by_mesh_service, by_tag
+from serinus.lab.mesh.endpoints import Backend, by_tag
 from serinus.lab.mesh.envoy import Json
-from serinus.lab.mesh.model import HTTP_PROTOCOLS, Obj, Proxy, Service, ServicePort, World
+from serinus.lab.mesh.model import HTTP_PROTOCOLS, Obj, Proxy, World
+from serinus.lab.mesh.references import resolve, targets
 from serinus.lab.mesh.routes_trafficroute import tags_header
 
 
@@ -34,6 +45,17 @@ class Rule:
     conf: Mapping[str, Any]
     origin: Obj | None
     """The strongest policy that spoke; None for the route to the destination itself."""
+    index: int = 0
+    """Which of that policy's rules it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """How the requests of a rule are shared out."""
+
+    backends: Sequence[tuple[Backend, int]]
+    failing: int = 0
+    """The weight of those that are answered 500."""
 
 
 def filters(
@@ -43,7 +65,7 @@ def filters(
     left, so that there is no listener."""
     used: list[Backend] = []
     entries: list[tuple[tuple[int, int, bool, int, int], Json]] = []
-    for rule in _rules(destination, policies):
+    for rule in _rules(world, destination, policies):
         entries += _routes(world, proxy, destination, rule, used)
     if not entries:
         return None
@@ -64,137 +86,120 @@ def filters(
     return [manager], used
 
 
-def _rules(destination: Destination, policies: Sequence[Obj]) -> list[Rule]:
+def targeted(world: World, destination: Destination, policies: Sequence[Obj]) -> bool:
+    """Whether any of ``policies`` says something about ``destination``."""
+    return any(
+        targets(world, to.get("targetRef") or {}, policy, destination)
+        for policy in policies
+        for to in policy["spec"].get("to") or ()
+    )
+
+
+def _rules(world: World, destination: Destination, policies: Sequence[Obj]) -> list[Rule]:
     merged: dict[str, Rule] = {}
     for policy in policies:
         for to in policy["spec"].get("to") or ():
-            if not _targets(to.get("targetRef") or {}, policy, destination):
+            if not targets(world, to.get("targetRef") or {}, policy, destination):
                 continue
-            for rule in to.get("rules") or ():
+            for index, rule in enumerate(to.get("rules") or ()):
                 key = repr(rule["matches"])
                 before = merged[key].conf if key in merged else {}
                 conf = {**before, **rule["default"]}
-                merged[key] = Rule(rule["matches"], conf, policy)
+                merged[key] = Rule(rule["matches"], conf, policy, index)
     rules = list(merged.values())
     if not any(list(rule.matches) == list(matches.BARE) for rule in rules):
         rules.append(Rule(matches.BARE, {}, None))
     return rules
 
 
-def _targets(ref: Obj, policy: Obj, destination: Destination) -> bool:
-    service = destination.service
-    if ref.get("kind") != "MeshService":
-        return False
-    if name := ref.get("name"):
-        if names.is_service_tag(name):
-            return bool(name == destination.tag)
-        return (
-            destination.is_mesh_service
-            and name == service.name
-            and (ref.get("namespace") or policy["metadata"]["namespace"]) == service.namespace
-            and _section(ref, destination.port)
-        )
-    labels = ref.get("labels") or {}
-    return (
-        destination.is_mesh_service
-        and labels.items() <= service.mesh_service_labels().items()
-        and _section(ref, destination.port)
-    )
-
-
-def _section(ref: Obj, port: ServicePort) -> bool:
-    return ref.get("sectionName") in (None, "", port.name, str(port.port))
-
-
 def _routes(
     world: World, proxy: Proxy, destination: Destination, rule: Rule, used: list[Backend]
 ) -> list[tuple[tuple[int, int, bool, int, int], Json]]:
-    conf = rule.conf
-    refs = conf.get("backendRefs")
-    clusters = _clusters(world, destination, rule.origin, refs)
-    if not clusters:
+    shares = _shares(world, destination, rule)
+    if not shares.backends and not world.version.fails_closed:
         return []
     mirrors: list[Backend] = []
 
     def mirror(ref: Obj) -> str | None:
-        tags = ref.get("tags") or {}
-        backend = by_tag(world, destination.service.mesh, ref.get("name", ""), tags)
-        if "port" in ref or "sectionName" in ref or not backend.is_http:
-            raise CannotBuild(
-                f"the mirror to {ref.get('name') or ref.get('labels')} leads to no service tag "
-                "with ready HTTP pods"
-            )
+        backend = _mirror(world, destination, rule, ref)
+        if backend is None:
+            return None
         mirrors.append(backend)
         return backend.name
 
-    on_route, on_action = matches.filter_fields(conf.get("filters") or (), mirror)
-    used += [backend for backend, _ in clusters] + mirrors
-    action = limits.limited(
-        world,
-        proxy,
-        envoy.outbound_action([(backend.name, weight) for backend, weight in clusters]),
-        lambda ref, policy: _targets(ref, policy, destination),
-    )
-    name = _name(destination, rule)
+    on_route, on_action = matches.filter_fields(rule.conf.get("filters") or (), mirror)
+    name = {"name": _name(destination, rule)}
+    failed: Json = {**name, "directResponse": {"status": 500}}
+    served: Json = failed
+    if "redirect" in on_route:
+        served = {**name, **on_route}
+    elif shares.backends:
+        used += [backend for backend, _ in shares.backends] + mirrors
+        action = {**_action(world, proxy, destination, shares), **on_action}
+        served = {**name, **on_route, "route": action}
     result = []
     for match in rule.matches:
         for envoys in matches.to_envoy(match):
-            route: Json = {"match": envoys, "name": name, **on_route}
-            if "redirect" not in on_route:
-                route["route"] = {**action, **on_action}
-            result.append((matches.precedence(match), route))
+            if "route" in served and shares.failing:
+                fraction = matches.some_of(envoys, _percentage(shares))
+                result.append((matches.precedence(match), {"match": fraction, **failed}))
+            result.append((matches.precedence(match), {"match": envoys, **served}))
     return result
+
+
+def _action(world: World, proxy: Proxy, destination: Destination, shares: Shares) -> Json:
+    return limits.limited(
+        world,
+        proxy,
+        envoy.outbound_action([(backend.name, weight) for backend, weight in shares.backends]),
+        lambda ref, policy: targets(world, ref, policy, destination),
+    )
+
+
+def _percentage(shares: Shares) -> float:
+    served = sum(weight for _, weight in shares.backends)
+    return 100 * shares.failing / (shares.failing + served)
 
 
 def _name(destination: Destination, rule: Rule) -> str:
     if rule.origin is None or not destination.is_mesh_service:
         return names.matches_hash(rule.matches)
     meta = rule.origin["metadata"]
-    return names.kri("mhttpr", destination.service.mesh, meta["namespace"], meta["name"])
+    section = f"rule_{rule.index}" if destination.unified else ""
+    mesh = destination.service.mesh
+    return names.kri("mhttpr", mesh, meta["namespace"], meta["name"], section)
 
 
-def _clusters(
-    world: World, destination: Destination, policy: Obj | None, refs: Sequence[Obj] | None
-) -> list[tuple[Backend, int]]:
+def _shares(world: World, destination: Destination, rule: Rule) -> Shares:
+    refs = rule.conf.get("backendRefs")
+    policy = rule.origin
     if policy is None or not refs:
-        return [(destination.own, 1)]
+        return Shares([(destination.own, 1)])
+    mesh = destination.service.mesh
     weighted = [(ref, ref.get("weight", 1)) for ref in refs]
     weighted = [(ref, weight) for ref, weight in weighted if weight]
-    if not weighted:
-        return []
-    found = [(_resolve(world, destination, policy, ref), weight) for ref, weight in weighted]
+    found = [(resolve(world, mesh, policy, ref), weight) for ref, weight in weighted]
     resolved = [(backend, weight) for backend, weight in found if backend and backend.is_http]
-    return resolved or [(destination.own, 1)]
+    if world.version.fails_closed:
+        lost = sum(weight for _, weight in found) - sum(weight for _, weight in resolved)
+        return Shares(resolved, failing=lost)
+    if not weighted:
+        return Shares([])
+    return Shares(resolved or [(destination.own, 1)])
 
 
-def _resolve(world: World, destination: Destination, policy: Obj, ref: Obj) -> Backend | None:
+def _mirror(world: World, destination: Destination, rule: Rule, ref: Obj) -> Backend | None:
     mesh = destination.service.mesh
-    real = "port" in ref or "sectionName" in ref
-    if not real and (name := ref.get("name")):
-        return by_tag(world, mesh, name, ref.get("tags") or {})
-    if world.modes.get(mesh) != "Exclusive" or ref.get("kind") != "MeshService":
-        return None
-    for service, port in _candidates(world, mesh, policy, ref):
-        if ref.get("port") in (None, port.port) and _section(ref, port):
-            return by_mesh_service(world, service, port)
-    return None
-
-
-def _candidates(
-    world: World, mesh: str, policy: Obj, ref: Obj
-) -> list[tuple[Service, ServicePort]]:
-    if name := ref.get("name"):
-        namespace = ref.get("namespace") or policy["metadata"]["namespace"]
-        found = [s for s in world.services if (s.namespace, s.name) == (namespace, name)]
-    else:
-        labels = ref.get("labels") or {}
-        found = [
-            service
-            for service in world.services
-            if labels and labels.items() <= service.mesh_service_labels().items()
-        ]
-    oldest = sorted((s for s in found if s.mesh == mesh), key=lambda s: (s.created, s.name))[:1]
-    return [(service, port) for service in oldest for port in service.ports]
+    if world.version.fails_closed:
+        found = resolve(world, mesh, rule.origin, ref) if rule.origin else None
+        return found if found and found.is_http else None
+    backend = by_tag(world, mesh, ref.get("name", ""), ref.get("tags") or {})
+    if "port" in ref or "sectionName" in ref or not backend.is_http:
+        raise CannotBuild(
+            f"the mirror to {ref.get('name') or ref.get('labels')} leads to no service tag "
+            "with ready HTTP pods"
+        )
+    return backend
 
 
 def is_http(destination: Destination) -> bool:

@@ -30,11 +30,18 @@ Envoy's names with dots; ``usedonly`` hides what was never counted, as MeshMetri
 
 def listeners(version: KumaVersion) -> list[Json]:
     """The two catching listeners."""
-    inbound = NO_DESTINATION if version.strict_inbound else "inbound:passthrough:ipv4"
+    outbound, inbound = (_passthrough(version, way) for way in ("outbound", "inbound"))
+    arriving = NO_DESTINATION if version.strict_inbound else inbound
     return [
-        _catching("outbound:passthrough:ipv4", OUTBOUND_PORT, "OUTBOUND"),
-        _catching("inbound:passthrough:ipv4", INBOUND_PORT, "INBOUND", inbound),
+        _catching(outbound, OUTBOUND_PORT, "OUTBOUND"),
+        _catching(inbound, INBOUND_PORT, "INBOUND", arriving),
     ]
+
+
+def _passthrough(version: KumaVersion, way: str) -> str:
+    if version.unified_names:
+        return f"self_transparentproxy_passthrough_{way}_ipv4"
+    return f"{way}:passthrough:ipv4"
 
 
 def _catching(name: str, port: int, direction: str, cluster: str | None = None) -> Json:
@@ -51,11 +58,10 @@ def _catching(name: str, port: int, direction: str, cluster: str | None = None) 
 
 def clusters(version: KumaVersion) -> list[Json]:
     """The clusters that let connections pass."""
-    names = ["outbound:passthrough:ipv4"]
-    if not version.strict_inbound:
-        names.append("inbound:passthrough:ipv4")
+    ways = ["outbound"] if version.strict_inbound else ["outbound", "inbound"]
     passing: list[Json] = []
-    for name in names:
+    for way in ways:
+        name = _passthrough(version, way)
         cluster: Json = {
             "name": name,
             "altStatName": name.replace(":", "_"),
@@ -63,7 +69,7 @@ def clusters(version: KumaVersion) -> list[Json]:
             "lbPolicy": "CLUSTER_PROVIDED",
             "connectTimeout": "5s",
         }
-        if name.startswith("inbound"):
+        if way == "inbound":
             cluster["upstreamBindConfig"] = {
                 "sourceAddress": {"address": "127.0.0.6", "portValue": 0}
             }
@@ -71,11 +77,12 @@ def clusters(version: KumaVersion) -> list[Json]:
     return passing
 
 
-def metrics_listeners(proxy: Proxy) -> list[Json]:
+def metrics_listeners(version: KumaVersion, proxy: Proxy) -> list[Json]:
     """Where Prometheus asks: the pod's address, Kuma's port and path."""
+    unified = "system_meshmetric_prometheus_default-backend"
     return [
         admin_listener(
-            "_kuma:metrics:prometheus:default-backend",
+            unified if version.unified_names else "_kuma:metrics:prometheus:default-backend",
             proxy.address,
             METRICS_PORT,
             "/metrics",

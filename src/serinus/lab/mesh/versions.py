@@ -58,6 +58,9 @@ class KumaVersion:
     connection managers the IPv6 private ranges (seen in 2.14.3, not in 2.7.29)."""
     tags_inbounds: bool
     """A Dataplane's inbounds carry tags, and MeshServices select by them (until 2.14)."""
+    inbound_tags: bool
+    """A Dataplane's inbound carries tags (until 2.14); from 3.0 on the Dataplane's labels stand
+    in for them."""
     tags_header_on_routes: bool
     """A route made from MeshHTTPRoute sends the caller's tags in ``x-kuma-tags``."""
     service_label: bool
@@ -89,6 +92,7 @@ V1_8 = KumaVersion(
     strict_inbound=False,
     labels_on_endpoints=False,
     tags_inbounds=True,
+    inbound_tags=True,
     tags_header_on_routes=True,
     service_label=True,
     tags_in_metrics=True,
@@ -125,6 +129,7 @@ V2_14 = KumaVersion(
     strict_inbound=True,
     labels_on_endpoints=True,
     tags_inbounds=True,
+    inbound_tags=True,
     tags_header_on_routes=False,
     service_label=False,
     tags_in_metrics=True,
@@ -141,6 +146,7 @@ V3_0 = replace(
     fails_closed=True,
     unified_names=True,
     mesh_annotation=False,
+    inbound_tags=False,
     tags_inbounds=False,
     tags_in_metrics=False,
 )
