@@ -64,12 +64,12 @@ def test_another_meshs_provider_is_refused_when_it_is_asked_for(provider: str) -
     document = guide()
     document["spec"]["provider"] = provider
     found = [str(problem) for problem in unsupported(decoded(document), "kuma")]
-    if provider in ("kuma", "kubernetes"):
+    if provider in ("kuma", "kubernetes", "gatewayapi:v1", "gatewayapi:v1beta1"):
         assert found == []
     else:
         assert found == [
             f'spec.provider: "{provider}" is not supported by this release of Serinus; '
-            'use "kuma" or "kubernetes"'
+            'use "kuma" or "kubernetes" or "gatewayapi:v1" or "gatewayapi:v1beta1"'
         ]
 
 

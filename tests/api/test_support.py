@@ -9,7 +9,7 @@ import pytest
 from api.api_samples import changed, decoded, guide, places
 from serinus.api.canary import CanarySpec
 from serinus.api.schema import schema_of
-from serinus.api.support import REFUSED, SUPPORTED, unsupported
+from serinus.api.support import GATEWAY_API, REFUSED, SUPPORTED, unsupported
 
 FLAGGER = json.loads((Path(__file__).parent / "flagger_schema.json").read_text())["canaries"]
 SPEC_PATHS = sorted(
@@ -30,7 +30,25 @@ def test_every_path_is_either_supported_or_refused(path: str) -> None:
 
 
 def test_the_tables_name_only_paths_that_there_are() -> None:
-    assert SUPPORTED | set(REFUSED) <= set(SPEC_PATHS)
+    assert SUPPORTED | GATEWAY_API | set(REFUSED) <= set(SPEC_PATHS)
+
+
+@pytest.mark.parametrize("path", sorted(GATEWAY_API))
+def test_what_only_the_gateway_api_obeys_is_refused_for_others(path: str) -> None:
+    assert refused(path)
+
+
+def test_parents_and_hosts_are_the_gateway_apis() -> None:
+    fields = {
+        "spec.service.hosts": ["a.example"],
+        "spec.service.gatewayRefs": [{"kind": "Service", "group": "", "name": "podinfo"}],
+    }
+    for provider in ("gatewayapi:v1", "gatewayapi:v1beta1"):
+        asked = decoded(changed({**fields, "spec.provider": provider}))
+        assert unsupported(asked, "kuma") == ()
+    assert unsupported(decoded(changed(fields)), "gatewayapi:v1") == ()
+    found = unsupported(decoded(changed(fields)), "kuma")
+    assert [problem.path for problem in found] == list(fields)
 
 
 def test_the_guide_is_supported() -> None:

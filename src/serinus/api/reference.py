@@ -15,7 +15,7 @@ from serinus.api.alertprovider import AlertProvider
 from serinus.api.canary import Canary
 from serinus.api.metrictemplate import MetricTemplate
 from serinus.api.schema import Schema, unwrap
-from serinus.api.support import REFUSED
+from serinus.api.support import GATEWAY_API, REFUSED
 
 _SECTIONS = (
     ("Canary: spec", Canary, "spec", ("service", "analysis")),
@@ -36,7 +36,7 @@ API version `flagger.app/v1beta1`. In a path `[]` is any entry of a list and `{}
 A field marked *required* must be there whenever what it belongs to is. *Refused* fields are
 accepted by the schema, so that every manifest written for Flagger can be applied; a Canary that
 sets one is not rolled out, and its event and its condition `Ready=False` say which field and what
-to do.
+to do. So it is with the fields of one provider at a Canary of another.
 In an AlertProvider exactly one of `address` and `secretRef` is given.
 """
 
@@ -87,6 +87,8 @@ def _section(
 
 
 def _refusal(path: str) -> str:
+    if path in GATEWAY_API:
+        return " *Only with provider* `gatewayapi:v1`."
     for top, instead in REFUSED.items():
         if path == top:
             return f" *Refused:* {instead}."

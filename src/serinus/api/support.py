@@ -2,7 +2,8 @@
 
 The schema is Flagger's whole schema, so that every manifest is accepted and shown; but a field
 whose behaviour is not there must not be half-obeyed. Each place of the schema is in `SUPPORTED`,
-or at or below a place in `REFUSED`; giving a field its behaviour moves its line.
+or at or below a place in `REFUSED`; giving a field its behaviour moves its line. Of the latter,
+those in `GATEWAY_API` are obeyed by its providers.
 """
 
 from collections.abc import Mapping
@@ -11,8 +12,11 @@ from serinus.api.canary import Canary
 from serinus.api.problem import Problem
 from serinus.api.walk import walk
 
-PROVIDERS = ("kuma", "kubernetes")
-"""The providers there are."""
+GATEWAY_PROVIDERS = ("gatewayapi:v1", "gatewayapi:v1beta1")
+"""Two names for the same: an HTTPRoute of the Gateway API, at v1."""
+
+PROVIDERS = ("kuma", "kubernetes", *GATEWAY_PROVIDERS)
+"""Those of Flagger's providers that Serinus has a router for."""
 
 SUPPORTED = frozenset(
     {
@@ -179,8 +183,25 @@ SUPPORTED = frozenset(
     }
 )
 
+GATEWAY_API = frozenset(
+    {
+        "spec.service.hosts",
+        "spec.service.hosts[]",
+        "spec.service.gatewayRefs",
+        "spec.service.gatewayRefs[]",
+        "spec.service.gatewayRefs[].group",
+        "spec.service.gatewayRefs[].kind",
+        "spec.service.gatewayRefs[].name",
+        "spec.service.gatewayRefs[].namespace",
+        "spec.service.gatewayRefs[].sectionName",
+        "spec.service.gatewayRefs[].port",
+    }
+)
+"""Places that the providers of the Gateway API obey, and no others."""
+
 _REMOVE = "remove it"
 _ELSEWHERE = "it is for other providers, and Kuma would not obey it; remove it"
+_GATEWAY_API = "it is the Gateway API's; use provider gatewayapi:v1, or remove it"
 
 REFUSED: Mapping[str, str] = {
     "spec.ingressRef": _ELSEWHERE,
@@ -189,7 +210,7 @@ REFUSED: Mapping[str, str] = {
     "spec.service.backendTimeout": _ELSEWHERE,
     "spec.service.meshName": "name the mesh in the annotation kuma.io/mesh",
     "spec.service.backends": _ELSEWHERE,
-    "spec.service.hosts": _ELSEWHERE,
+    "spec.service.hosts": _GATEWAY_API,
     "spec.service.delegation": _ELSEWHERE,
     "spec.service.match[].authority": "Kuma routes by the Service that is called; remove it",
     "spec.service.match[].gateways": _ELSEWHERE,
@@ -204,7 +225,7 @@ REFUSED: Mapping[str, str] = {
     "spec.service.match[].withoutHeaders": "Kuma matches what is there; use headers",
     "spec.service.mirror": "it is the Gateway API's; use analysis.mirror for copies to the canary",
     "spec.service.gateways": _ELSEWHERE,
-    "spec.service.gatewayRefs": _ELSEWHERE,
+    "spec.service.gatewayRefs": _GATEWAY_API,
     "spec.service.corsPolicy": _ELSEWHERE,
     "spec.service.trafficPolicy": _ELSEWHERE,
 }
@@ -222,11 +243,12 @@ def unsupported(canary: Canary, provider: str) -> tuple[Problem, ...]:
     if wanted not in PROVIDERS:
         known = " or ".join(f'"{provider}"' for provider in PROVIDERS)
         found.append(_refusal("spec.provider", f'"{wanted}"', f"use {known}"))
+    obeyed = SUPPORTED | GATEWAY_API if wanted in GATEWAY_PROVIDERS else SUPPORTED
     refused: str | None = None
     for visit in walk(canary.spec, "spec"):
         if refused is not None and visit.path.startswith((f"{refused}.", f"{refused}[")):
             continue
-        if visit.pattern not in SUPPORTED:
+        if visit.pattern not in obeyed:
             refused = visit.path
             found.append(_refusal(visit.path, "", REFUSED.get(visit.pattern, _REMOVE)))
     return tuple(found)

@@ -68,3 +68,5 @@ MESHPROXYPATCHES = Resource("kuma.io", "v1alpha1", "meshproxypatches", "MeshProx
 MESHMETRICS = Resource("kuma.io", "v1alpha1", "meshmetrics", "MeshMetric")
 MESHTIMEOUTS = Resource("kuma.io", "v1alpha1", "meshtimeouts", "MeshTimeout")
 MESHRETRIES = Resource("kuma.io", "v1alpha1", "meshretries", "MeshRetry")
+
+HTTPROUTES = Resource("gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute")

@@ -1,29 +1,34 @@
 """Which router a canary gets: its `spec.provider` says, or else the operator's setting."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from serinus.api.canary import Canary
 from serinus.api.problem import Problem
+from serinus.api.support import GATEWAY_PROVIDERS, PROVIDERS
 from serinus.cluster.written import Written
 from serinus.rollout.effects import Traffic
+from serinus.routing.gateway.httproute import CRD, HTTPRouteRouter
 from serinus.routing.kubernetes import KubernetesRouter
 from serinus.routing.kuma.router import KumaRouter
 from serinus.routing.router import Ability, Router, RoutingError
 
 KUMA = "kuma"
 KUBERNETES = "kubernetes"
-PROVIDERS = (KUMA, KUBERNETES)
-"""Those of Flagger's providers that Serinus has a router for."""
+GATEWAY_API = "gatewayapi:v1"
 
 
 class Routers:
     """A `Router` that leaves each canary to the router of its provider.
 
-    ``default`` is the provider of canaries that name none.
+    ``default`` is the provider of canaries that name none. ``gateway`` is None where the cluster
+    has no HTTPRoutes.
     """
 
-    def __init__(self, kuma: KumaRouter, default: str) -> None:
+    def __init__(
+        self, kuma: KumaRouter, default: str, gateway: HTTPRouteRouter | None = None
+    ) -> None:
         self.kuma = kuma
+        self._gateway = gateway
         self._kubernetes = KubernetesRouter()
         self._default = default
 
@@ -38,10 +43,16 @@ class Routers:
                 return self.kuma
             case "kubernetes":
                 return self._kubernetes
-            case other:
-                return Problem(
+            case provider if provider in GATEWAY_PROVIDERS:
+                return self._gateway or Problem(
                     "spec.provider",
-                    f'provider "{other}" is another mesh\'s; use "{KUMA}" or "{KUBERNETES}"',
+                    f'provider "{provider}" needs the CRD {CRD} at version v1, which this cluster '
+                    f"has not; install the Gateway API, or use provider {KUMA}",
+                )
+            case other:
+                known = " or ".join(f'"{provider}"' for provider in PROVIDERS)
+                return Problem(
+                    "spec.provider", f'provider "{other}" is another mesh\'s; use {known}'
                 )
 
     def splits(self, canary: Canary) -> bool:
@@ -56,6 +67,10 @@ class Routers:
         router = self.for_canary(canary)
         return (router,) if isinstance(router, Problem) else router.problems(canary)
 
+    def preflight(self, canary: Canary) -> tuple[Problem, ...]:
+        router = self.for_canary(canary)
+        return () if isinstance(router, Problem) else router.preflight(canary)
+
     def drift(self, canary: Canary) -> tuple[str, ...]:
         router = self.for_canary(canary)
         return () if isinstance(router, Problem) else router.drift(canary)
@@ -65,13 +80,22 @@ class Routers:
         if isinstance(router, Problem):
             raise RoutingError(str(router))
         wrote = await router.reconcile(canary, traffic)
-        if router is not self.kuma:
-            # A canary that was Kuma's before must not leave a route behind that shifts traffic.
-            await self.kuma.finalize(canary)
+        for other in self._writing():
+            if other is not router:
+                # After a change of the provider no route may stay behind that shifts traffic.
+                await other.finalize(canary)
         return wrote
 
     async def finalize(self, canary: Canary) -> None:
-        await self.kuma.finalize(canary)
+        for router in self._writing():
+            await router.finalize(canary)
 
     async def collect(self, exists: Callable[[str, str], bool]) -> None:
-        await self.kuma.collect(exists)
+        for router in self._writing():
+            await router.collect(exists)
+
+    def _writing(self) -> Iterator[Router]:
+        """The routers that leave something in the cluster."""
+        yield self.kuma
+        if self._gateway is not None:
+            yield self._gateway

@@ -1,0 +1,1 @@
+"""Traffic by the Gateway API: an HTTPRoute whose parent is the apex Service (GAMMA)."""
