@@ -14,7 +14,6 @@ from serinus.routing.router import Ability, Router, RoutingError
 
 KUMA = "kuma"
 KUBERNETES = "kubernetes"
-GATEWAY_API = "gatewayapi:v1"
 
 
 class Routers:

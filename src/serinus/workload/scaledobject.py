@@ -7,9 +7,9 @@ import msgspec
 
 from serinus.api.canary import Canary
 from serinus.cluster.client import Client
-from serinus.cluster.errors import NotFound
 from serinus.cluster.kinds import SCALEDOBJECTS
 from serinus.cluster.ownership import owner_reference
+from serinus.cluster.served import serves
 from serinus.workload.caches import WorkloadCaches
 from serinus.workload.labels import PRIMARY_SUFFIX, without_toolkit
 from serinus.workload.views import ScaledObjectView
@@ -23,11 +23,7 @@ PAUSED = "autoscaling.keda.sh/paused-replicas"
 async def serves_scaled_objects(client: Client) -> bool:
     """Whether the cluster has KEDA's ScaledObjects, as everybody may ask. Raises `ApiError` and
     `Unreachable`."""
-    try:
-        raw = await client.request("GET", f"/apis/{SCALEDOBJECTS.api_version}")
-    except NotFound:
-        return False
-    return any(one.name == SCALEDOBJECTS.plural for one in _resources.decode(raw).resources)
+    return await serves(client, SCALEDOBJECTS)
 
 
 def asks_for_scaled_object(canary: Canary) -> bool:
@@ -42,17 +38,6 @@ def target_scaled_object(canary: Canary, caches: WorkloadCaches) -> ScaledObject
     if reference is None or reference.kind != SCALEDOBJECTS.kind or caches.scaled_objects is None:
         return None
     return caches.scaled_objects.get(canary.namespace, reference.name)
-
-
-class _Named(msgspec.Struct):
-    name: str
-
-
-class _Resources(msgspec.Struct):
-    resources: list[_Named] = []
-
-
-_resources = msgspec.json.Decoder(_Resources)
 
 
 def pause_patch(scaled_object: ScaledObjectView, *, paused: bool) -> Json | None:
