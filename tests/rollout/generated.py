@@ -241,6 +241,9 @@ class Fate:
         if not (analysis.match or analysis.mirror or analysis.session_affinity):
             self.cluster.splits = not self.cluster.splits
 
+    def mesh_loses_or_finds_services(self) -> None:
+        self.cluster.unprepared = not self.cluster.unprepared
+
     def delete(self) -> None:
         if self.rng.random() < 0.3 and not self.cluster.gone:
             self.cluster.delete()
@@ -275,6 +278,7 @@ HAPPENINGS: tuple[Callable[[Fate], None], ...] = (
     Fate.request,
     Fate.respecify,
     Fate.change_provider,
+    Fate.mesh_loses_or_finds_services,
     Fate.delete,
 )
 
@@ -345,6 +349,7 @@ def _leave_alone(fate: Fate, life: Life, tell: Callable[[str], None] | None) -> 
     cluster = fate.cluster
     cluster.success_rate, cluster.metrics_up, cluster.rollback_wanted = 100.0, True, False
     cluster.closed.clear()
+    cluster.unprepared = False
     fate.target_comes()
     fate.specify(suspend=False)
     if cluster.deleted or fate.rng.random() < 0.7:

@@ -14,6 +14,7 @@ import msgspec
 
 from serinus.analysis.verdict import NoData, Unavailable, Value
 from serinus.api.canary import Canary, CanaryStatus, Phase, Webhook
+from serinus.api.problem import Problem
 from serinus.rollout import effects as e
 from serinus.rollout.advance import advance
 from serinus.rollout.conditions import condition
@@ -25,6 +26,8 @@ from serinus.rollout.tick import Tick
 from serinus.rollout.world import Readiness, Workload, World
 
 INTERVAL = 30.0
+
+NO_MESH_SERVICE = Problem("metadata.namespace", "there is no MeshService podinfo-canary.test")
 
 METRICS = (
     {"name": "request-success-rate", "threshold": 99},
@@ -109,6 +112,8 @@ class Cluster:
     """Hashes that nothing has any more since an upgrade, and what took their place."""
     recreated: bool = False
     """The target is not the one that the canary began with."""
+    unprepared: bool = False
+    """The mesh would not give the canary its share."""
     gone: bool = False
     """Somebody has deleted the target."""
     rollback_wanted: bool = False
@@ -215,6 +220,7 @@ class Cluster:
             and primary.revision == f"{self.target.revision}-primary"
             and primary.configs == self.target.configs,
             splits=self.splits,
+            unprepared=(NO_MESH_SERVICE,) if self.unprepared and self.splits else (),
         )
         metadata = self.spec.metadata
         if self.deleted:
@@ -395,6 +401,8 @@ class Cluster:
             raise BrokenInvariantError("traffic was given to a canary without pods")
         if not self.splits:
             raise BrokenInvariantError("traffic was shared out where that cannot be done")
+        if self.unprepared:
+            raise BrokenInvariantError("traffic was given to a canary that the mesh cannot reach")
         if traffic.mirrored and not analysis.mirror:
             raise BrokenInvariantError("requests were copied though nobody asked for it")
         if traffic.affinity and not analysis.session_affinity:
@@ -477,6 +485,7 @@ class Cluster:
             self.history.append(status.phase.value)
         self._entered(old, status)
         self._may_be_touched(old, status)
+        self._may_step(old, status)
         self._note_passed(status)
         if status.canary_weight > old.canary_weight and status.phase is not Phase.FAILED:
             self._may_grow(status)
@@ -530,6 +539,15 @@ class Cluster:
                 self.vetted = None
         elif _untouched(old) and self.vetted != self.tried and not self._agreed("pre-rollout"):
             raise BrokenInvariantError("a canary was begun with against its pre-rollout hooks")
+
+    def _may_step(self, old: CanaryStatus, status: CanaryStatus) -> None:
+        """While the mesh cannot reach a canary, it is neither led on nor blamed."""
+        if not (self.unprepared and self.splits) or status.phase is not Phase.PROGRESSING:
+            return
+        if status.canary_weight > old.canary_weight or status.iterations > old.iterations:
+            raise BrokenInvariantError("a canary was led on that the mesh cannot reach")
+        if status.failed_checks > old.failed_checks and self.target.available > 0:
+            raise BrokenInvariantError("a canary was blamed for what its mesh lacks")
 
     def _may_grow(self, status: CanaryStatus) -> None:
         analysis = self.spec.spec.analysis
@@ -621,4 +639,5 @@ def _progress(status: CanaryStatus) -> tuple[object, ...]:
         status.failed_checks,
         status.last_applied_spec,
         status.tracked_configs,
+        status.last_transition_time,
     )

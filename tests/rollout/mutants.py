@@ -81,15 +81,15 @@ MUTANTS = (
     Mutant(
         "a promotion holds the split without pods",
         "promotion.py",
-        "    if world.target.available == 0 or (unjudged and primary_serves):\n",
-        "    if unjudged and primary_serves:\n",
+        "    if world.target.available == 0 or (unfit and primary_serves):\n",
+        "    if unfit and primary_serves:\n",
         "traffic was given to a canary without pods",
     ),
     Mutant(
         "a promotion holds the split whatever the target is by now",
         "promotion.py",
-        "    if world.target.available == 0 or (unjudged and primary_serves):\n",
-        "    if world.target.available == 0:\n",
+        "    unfit = unjudged or bool(world.unprepared)\n",
+        "    unfit = bool(world.unprepared)\n",
         "a revision that nobody has judged got traffic",
     ),
     Mutant(
@@ -204,8 +204,8 @@ MUTANTS = (
     Mutant(
         "a pause does not hold the steps",
         "analyse.py",
-        "    if not world.due or statuses.is_paused(status):\n",
-        "    if not world.due:\n",
+        "    if statuses.is_paused(status):\n",
+        "    if False:\n",
         "a paused canary got more traffic",
     ),
     Mutant(
@@ -221,6 +221,34 @@ MUTANTS = (
         "canary.spec.skip_analysis and not statuses.is_paused(status)",
         "canary.spec.skip_analysis",
         "a paused canary was promoted",
+    ),
+    Mutant(
+        "the traffic does not mind what the mesh lacks",
+        "world.py",
+        "return self.splits and not self.unprepared",
+        "return self.splits",
+        "traffic was given to a canary that the mesh cannot reach",
+    ),
+    Mutant(
+        "a promotion does not mind what the mesh lacks",
+        "promotion.py",
+        "    if wanted.reaches_canary and world.unprepared:\n",
+        "    if False:\n",
+        "traffic was given to a canary that the mesh cannot reach",
+    ),
+    Mutant(
+        "the steps do not wait for the mesh",
+        "analyse.py",
+        "        yield from _wait_for_mesh(canary, world, status)\n        return\n",
+        "        yield from _wait_for_mesh(canary, world, status)\n",
+        "a canary was led on that the mesh cannot reach",
+    ),
+    Mutant(
+        "what fails while the mesh is waited for counts",
+        "analyse.py",
+        "    if world.due and not world.unprepared:\n",
+        "    if world.due:\n",
+        "a canary was blamed for what its mesh lacks",
     ),
     Mutant(
         "a failed revision counts as new",

@@ -78,12 +78,17 @@ class Rollouts(RuleBasedStateMachine):
         self.cluster.metrics_up = up
         self.cluster.closed = set() if hooks else {"pre-rollout", "rollout"}
 
+    @rule(unprepared=st.booleans())
+    def mesh_changes(self, unprepared: bool) -> None:
+        self.cluster.unprepared = unprepared
+
     def teardown(self) -> None:
         """Left alone in a healthy world, every rollout comes to its end."""
         if not hasattr(self, "cluster"):
             return
         cluster = self.cluster
         cluster.success_rate, cluster.metrics_up, cluster.closed = 100.0, True, set()
+        cluster.unprepared = False
         for _ in range(120):
             cluster.target.hopeless = False
             cluster.settle_pods()

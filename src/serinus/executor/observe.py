@@ -93,12 +93,14 @@ class Observer:
             in_primary=in_primary,
             problems=problems,
             splits=self._routers.splits(canary),
+            unprepared=() if problems else self._routers.preflight(canary),
         )
 
     def _service_world(self, canary: Canary, now: datetime, *, due: bool) -> World:
         """As `world`, of a target of kind Service."""
         target = find_service_target(canary, self._caches)
         primary = find_service_primary(canary, self._caches)
+        problems = self._problems(canary, target, primary)
         return World(
             now=now,
             due=due,
@@ -107,8 +109,9 @@ class Observer:
             in_primary=(
                 target is not None and primary is not None and target.revision == primary.revision
             ),
-            problems=self._problems(canary, target, primary),
+            problems=problems,
             splits=self._routers.splits(canary),
+            unprepared=() if problems else self._routers.preflight(canary),
         )
 
     def _problems(

@@ -14,7 +14,6 @@ from serinus.rollout.rollback import finish_rollback, roll_back
 from serinus.rollout.strategy import (
     ALL_TO_PRIMARY,
     Strategy,
-    is_untouched,
     iterations_of,
     next_weight,
     strategy_of,
@@ -60,12 +59,32 @@ def _judge(canary: Canary, world: World, status: CanaryStatus) -> Tick:
     if world.primary is None or not world.primary.readiness.ready:
         yield from _wait_for_primary(canary, world, status)
         return
-    if not world.due or statuses.is_paused(status):
+    if statuses.is_paused(status):
+        if world.unprepared:
+            message = messages.unprepared(canary, world.unprepared)
+            yield Record("Warning", message, lasting=True)
         return
-    if (yield from hooks.rollback_asked(canary, status.phase)):
+    if world.due and (yield from hooks.rollback_asked(canary, status.phase)):
         message = messages.rollback_hook_invoked(canary)
         alert = Alert("warn", "Rolling back manual webhook invoked")
         yield from roll_back(canary, world, status, message, alert)
+        return
+    yield from _go_on(canary, world, status)
+
+
+def _go_on(canary: Canary, world: World, status: CanaryStatus) -> Tick:
+    """Nobody wants it to end or to hold still: the next check and the next step, when the mesh is
+    prepared for it."""
+    if world.unprepared:
+        yield from _wait_for_mesh(canary, world, status)
+        return
+    if stalled_for(status, Stalled.ROUTE_NOT_PREPARED):
+        status = statuses.prepared(status, world.now)
+        yield from must(SaveStatus(status))
+        if not statuses.is_untouched(status):
+            # Requests only begin to come again: there is nothing to judge yet.
+            return
+    if not world.due:
         return
     complaint = yield from check(canary, status)
     if complaint is None:
@@ -76,12 +95,12 @@ def _judge(canary: Canary, world: World, status: CanaryStatus) -> Tick:
 
 def _carried(canary: Canary, world: World, status: CanaryStatus) -> Check:
     """Whether the traffic is where the analysis needs it: else it would judge something else."""
-    outcome = yield SetTraffic(traffic_of(canary, status, splits=world.splits))
+    outcome = yield SetTraffic(traffic_of(canary, status, splits=world.may_split))
     if not isinstance(outcome, Failed):
         return True
     message = messages.failed(canary, "SetTraffic", outcome.why)
     yield Record("Warning", message, lasting=True)
-    if world.due:
+    if world.due and not world.unprepared:
         yield from _count_failure(canary, world, status, message)
     return False
 
@@ -100,7 +119,7 @@ def _wait_for_target(canary: Canary, world: World, status: CanaryStatus) -> Tick
         yield from _count_failure(canary, world, weighed, message)
         yield from must(SetTraffic(ALL_TO_PRIMARY))
     else:
-        yield from must(SetTraffic(traffic_of(canary, status, splits=world.splits)))
+        yield from must(SetTraffic(traffic_of(canary, status, splits=world.may_split)))
         message = messages.waiting_for_target(canary, readiness.why)
         yield Record("Warning", message, lasting=True)
 
@@ -122,6 +141,15 @@ def _wait_for_primary(canary: Canary, world: World, status: CanaryStatus) -> Tic
         yield Alert("error", message)
 
 
+def _wait_for_mesh(canary: Canary, world: World, status: CanaryStatus) -> Tick:
+    """What the mesh lacks is not the canary's fault: hold, count nothing, and say it once. All
+    traffic is with the primary meanwhile (`_carried`), and comes back to where it was."""
+    held = statuses.unprepared(status, world.unprepared, world.now)
+    if held != status:
+        yield from must(SaveStatus(held))
+        yield Record("Warning", messages.unprepared(canary, world.unprepared))
+
+
 def _step(canary: Canary, world: World, status: CanaryStatus) -> Tick:
     """One step on, in the way of the canary's strategy."""
     match strategy_of(canary, splits=world.splits):
@@ -139,7 +167,7 @@ def _add_weight(canary: Canary, world: World, status: CanaryStatus) -> Tick:
         return
     if not (yield from gates.passed(canary, world, status, gates.TRAFFIC)):
         return
-    if canary.spec.analysis.mirror and is_untouched(status):
+    if canary.spec.analysis.mirror and statuses.is_untouched(status):
         # One interval of copied requests before the first real one.
         yield from _move(canary, world, statuses.iterated(status, 0, world.now))
         return

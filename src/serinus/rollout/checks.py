@@ -8,7 +8,7 @@ from serinus.api.canary import Canary, CanaryStatus, Metric
 from serinus.rollout import hooks, messages
 from serinus.rollout.conditions import Stalled, stalled_for
 from serinus.rollout.effects import Effect, Measure, Outcome, Record
-from serinus.rollout.strategy import is_untouched
+from serinus.rollout.status import is_untouched
 
 Complaint = Generator[Effect, Outcome, str | None]
 """Finds out what is wrong, in words; None when nothing is."""

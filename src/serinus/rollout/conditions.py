@@ -55,6 +55,7 @@ class Stalled(StrEnum):
     PROMOTION_GATE = "WaitingForPromotionApproval"
     TARGET_NOT_READY = "TargetNotReady"
     PRIMARY_NOT_READY = "PrimaryNotReady"
+    ROUTE_NOT_PREPARED = "RouteNotPrepared"
 
 
 def whole_second(now: datetime) -> datetime:

@@ -69,6 +69,7 @@ STALLING: Mapping[Stalled, str] = MappingProxyType(
         Stalled.TARGET_NOT_READY: "It waits for the target's pods to get ready.",
         Stalled.PRIMARY_NOT_READY: "It waits for the primary's pods to get ready, which they will"
         " not do by themselves.",
+        Stalled.ROUTE_NOT_PREPARED: "It waits until the mesh can lead requests to the canary.",
     }
 )
 
@@ -213,6 +214,8 @@ def _coming(canary: Canary, facts: Facts) -> tuple[str, ...]:
         return (f"The hook is asked again {_every(canary)}; when it says yes, {gate}.",)
     if reason == Stalled.PRIMARY_NOT_READY:
         return ("Once the primary is ready, or a new revision is promoted, it goes on.",)
+    if reason == Stalled.ROUTE_NOT_PREPARED and status.phase in UNDER_WAY:
+        return ("Once what is named above is mended, it goes on by itself.",)
     if status.phase is Phase.PROGRESSING:
         return _next_step(canary, facts)
     return {

@@ -71,6 +71,11 @@ def primary_failing(canary: Canary, why: str) -> str:
     )
 
 
+def unprepared(canary: Canary, problems: tuple[Problem, ...]) -> str:
+    listed = "; ".join(str(problem) for problem in problems)
+    return f"Halt {_canary(canary)} advancement the mesh cannot lead requests to it: {listed}"
+
+
 def stood_down(canary: Canary) -> str:
     return f"{_target(canary)} is back at a revision that is known: nothing waits any more"
 
@@ -227,7 +232,8 @@ def out_of_bounds(canary: Canary, metric: Metric, verdict: OutOfBounds) -> str:
         what = f"request duration {seconds:.2f}s {verdict.side} {bound:g}s"
     else:
         what = f"{metric.name} {verdict.value:.2f} {verdict.side} {verdict.bound:g}"
-    return f"Halt {_canary(canary)} advancement {what}"
+    seen = f" ({verdict.view})" if verdict.view else ""
+    return f"Halt {_canary(canary)} advancement {what}{seen}"
 
 
 def failed(canary: Canary, what: str, why: str) -> str:

@@ -143,14 +143,19 @@ def _copy(status: CanaryStatus) -> Tick:
 
 
 def _hold_traffic(canary: Canary, world: World, status: CanaryStatus) -> Tick:
-    """Keep the split while the primary rolls, unless no canary pod is left to serve it, or those
-    that are left are of a revision that nobody has judged and the primary has pods as well."""
+    """Keep the split while the primary rolls, unless no canary pod is left to serve it, or the
+    primary has pods as well and those that are left are of a revision that nobody has judged, or
+    the mesh cannot lead requests to them."""
     assert world.target is not None
     wanted = traffic_of(canary, status, splits=world.splits)
     primary_serves = world.primary is not None and world.primary.available > 0
     unjudged = status.phase is Phase.PROMOTING and superseded(status, world.target)
-    if world.target.available == 0 or (unjudged and primary_serves):
+    unfit = unjudged or bool(world.unprepared)
+    if world.target.available == 0 or (unfit and primary_serves):
         wanted = ALL_TO_PRIMARY
+    if wanted.reaches_canary and world.unprepared:
+        # Nobody else can serve: what the mesh still does with the route is the best there is.
+        return
     yield from must(SetTraffic(wanted))
 
 

@@ -54,8 +54,24 @@ def rest(canary: Canary, world: World, status: CanaryStatus) -> Tick:
     if status.phase is Phase.WAITING:
         status = _stood_down(canary, world, status)
         yield Record("Normal", messages.stood_down(canary))
-    if status != canary.status:
-        yield from must(SaveStatus(status))
+    shown = _with_preparation(world, status)
+    if shown != canary.status:
+        yield from must(SaveStatus(shown))
+    if shown != status and world.unprepared:
+        yield Record("Warning", messages.unprepared(canary, world.unprepared))
+
+
+def _with_preparation(world: World, status: CanaryStatus) -> CanaryStatus:
+    """The status that tells, before there is a revision to wait, whether one would have to."""
+    if world.unprepared and (stalled_for(status, Stalled.NOT) or _unprepared(status)):
+        return statuses.unprepared(status, world.unprepared, world.now)
+    if not world.unprepared and _unprepared(status):
+        return statuses.moving(status, world.now)
+    return status
+
+
+def _unprepared(status: CanaryStatus) -> bool:
+    return stalled_for(status, Stalled.ROUTE_NOT_PREPARED)
 
 
 def _stood_down(canary: Canary, world: World, status: CanaryStatus) -> CanaryStatus:

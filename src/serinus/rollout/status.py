@@ -189,6 +189,26 @@ def stalled(status: CanaryStatus, reason: Stalled, message: str, now: datetime) 
     return with_stalled(status, reason, message, now)
 
 
+def unprepared(status: CanaryStatus, problems: tuple[Problem, ...], now: datetime) -> CanaryStatus:
+    """The status of a canary to which the mesh cannot lead requests."""
+    message = "; ".join(str(problem) for problem in problems)
+    return with_stalled(status, Stalled.ROUTE_NOT_PREPARED, message, now)
+
+
+def prepared(status: CanaryStatus, now: datetime) -> CanaryStatus:
+    """The status of a canary to which the mesh can lead requests again. One that had traffic has
+    to have it for an interval before it can be judged by it."""
+    status = moving(status, now)
+    if is_untouched(status):
+        return status
+    return msgspec.structs.replace(status, last_transition_time=whole_second(now))
+
+
+def is_untouched(status: CanaryStatus) -> bool:
+    """Whether the canary of this analysis has not yet seen a request."""
+    return status.canary_weight == 0 and status.iterations == 0
+
+
 def moving(status: CanaryStatus, now: datetime) -> CanaryStatus:
     """The status of a rollout that waits for nobody; one that is paused still does, and so does
     one whose canary stands in for its primary."""

@@ -55,13 +55,9 @@ def next_weight(canary: Canary, weight: int) -> int:
     return min(100, weight + (analysis.step_weight or 0))
 
 
-def is_untouched(status: CanaryStatus) -> bool:
-    """Whether the canary of this analysis has not yet seen a request."""
-    return status.canary_weight == 0 and status.iterations == 0
-
-
 def traffic_of(canary: Canary, status: CanaryStatus, *, splits: bool = True) -> Traffic:
-    """The traffic of a rollout that has come as far as the status says."""
+    """The traffic of a rollout that has come as far as the status says; ``splits`` tells whether
+    it can be shared out now."""
     weight = status.canary_weight
     if not splits:
         return ALL_TO_PRIMARY

@@ -54,6 +54,8 @@ class World:
     ``problems`` are all that keeps this Canary from being rolled out. The route's weights are not
     here: what they should be is in the status, and `SetTraffic` makes them so. ``splits`` tells
     whether the canary's provider can share traffic out at all (plain Kubernetes cannot).
+    ``unprepared`` is what would keep the mesh from giving the canary its share of the traffic: the
+    rollout waits for that, and goes back or promotes without it.
     """
 
     now: datetime
@@ -63,3 +65,9 @@ class World:
     in_primary: bool
     problems: tuple[Problem, ...] = ()
     splits: bool = True
+    unprepared: tuple[Problem, ...] = ()
+
+    @property
+    def may_split(self) -> bool:
+        """Whether traffic can be shared out as things are now."""
+        return self.splits and not self.unprepared

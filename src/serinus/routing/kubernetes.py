@@ -31,6 +31,9 @@ class KubernetesRouter:
         # As Flagger: a canary that asks for weights is rolled out by iterations here.
         return beyond(canary, ABILITIES | {Ability.WEIGHTS}, "provider kubernetes", _INSTEAD)
 
+    def preflight(self, canary: Canary) -> tuple[Problem, ...]:  # noqa: ARG002 (Router's)
+        return ()
+
     def drift(self, canary: Canary) -> tuple[str, ...]:  # noqa: ARG002 (Router's)
         return ()
 

@@ -42,6 +42,11 @@ class Router(Protocol):
         """What keeps it from serving this canary, whatever the rollout does: also all that the
         canary asks for and `abilities` does not have."""
 
+    def preflight(self, canary: Canary) -> tuple[Problem, ...]:
+        """What would keep the canary from getting its share of the traffic if it were given one
+        now: what has still to be made, or mended, beside the route. Unlike `problems` it may pass
+        by itself, and it stands in nobody's way back to the primary."""
+
     def drift(self, canary: Canary) -> tuple[str, ...]:
         """Fields of what it wrote, other than where requests go, that are not as Serinus left
         them.

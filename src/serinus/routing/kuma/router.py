@@ -94,6 +94,10 @@ class KumaRouter:
         router = self._router(canary)
         return (router,) if isinstance(router, Problem) else router.problems(canary)
 
+    def preflight(self, canary: Canary) -> tuple[Problem, ...]:
+        router = self._router(canary)
+        return () if isinstance(router, Problem) else router.preflight(canary)
+
     def drift(self, canary: Canary) -> tuple[str, ...]:
         router = self._router(canary)
         return () if isinstance(router, Problem) else router.drift(canary)

@@ -169,6 +169,10 @@ class TrafficRouteRouter:
         found += beyond(canary, ABILITIES, "a TrafficRoute", _INSTEAD)
         return tuple(found)
 
+    def preflight(self, canary: Canary) -> tuple[Problem, ...]:  # noqa: ARG002 (Router's)
+        # A TrafficRoute names tags, which Kuma takes from the Services at once.
+        return ()
+
     def drift(self, canary: Canary) -> tuple[str, ...]:
         live = self._live(canary)
         if live is None:
