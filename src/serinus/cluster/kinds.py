@@ -64,6 +64,7 @@ MESHTRAFFICPERMISSIONS = Resource(
 DATAPLANES = Resource("kuma.io", "v1alpha1", "dataplanes", "Dataplane")
 MESHSERVICES = Resource("kuma.io", "v1alpha1", "meshservices", "MeshService")
 MESHHTTPROUTES = Resource("kuma.io", "v1alpha1", "meshhttproutes", "MeshHTTPRoute")
+MESHTCPROUTES = Resource("kuma.io", "v1alpha1", "meshtcproutes", "MeshTCPRoute")
 MESHPROXYPATCHES = Resource("kuma.io", "v1alpha1", "meshproxypatches", "MeshProxyPatch")
 MESHMETRICS = Resource("kuma.io", "v1alpha1", "meshmetrics", "MeshMetric")
 MESHTIMEOUTS = Resource("kuma.io", "v1alpha1", "meshtimeouts", "MeshTimeout")

@@ -94,11 +94,12 @@ class ControlPlane:
         self._sources = [self._namespaces, self._services, self._pods, self._meshes]
         self._traffic_routes = cache(kinds.TRAFFICROUTES) if version.has_trafficroute else None
         self._http_routes = cache(kinds.MESHHTTPROUTES) if version.has_meshhttproute else None
+        self._tcp_routes = cache(kinds.MESHTCPROUTES) if version.has_meshhttproute else None
         self._proxy_patches = cache(kinds.MESHPROXYPATCHES) if version.has_meshhttproute else None
         self._timeouts = cache(kinds.MESHTIMEOUTS) if version.has_meshhttproute else None
         self._retries = cache(kinds.MESHRETRIES) if version.has_meshhttproute else None
         policies = (
-            *(self._traffic_routes, self._http_routes, self._proxy_patches),
+            *(self._traffic_routes, self._http_routes, self._tcp_routes, self._proxy_patches),
             *(self._timeouts, self._retries),
         )
         self._sources += [c for c in policies if c is not None]
@@ -201,6 +202,7 @@ class ControlPlane:
             proxy_patches=self._proxy_patches.values() if self._proxy_patches else (),
             timeouts=self._timeouts.values() if self._timeouts else (),
             retries=self._retries.values() if self._retries else (),
+            tcp_routes=self._tcp_routes.values() if self._tcp_routes else (),
         )
 
     async def _deliver_for_ever(self) -> None:
