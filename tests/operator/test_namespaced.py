@@ -10,6 +10,7 @@ import yaml
 from executor.peers import Peers
 from executor.process import REPOSITORY, Operator
 from executor.scene import Scene
+from serinus.routing.kuma.discovery import CRD_NAMES
 
 Start = Callable[..., Operator]
 
@@ -73,13 +74,8 @@ def test_a_role_suffices(scene: Scene, peers: Peers, start: Start) -> None:
     tried = {str(seen) for seen in peers.requests if seen.status == 403}
     crds = "GET /apis/apiextensions.k8s.io/v1/customresourcedefinitions"
     assert tried == {
-        f"{crds}/meshes.kuma.io 403",
-        f"{crds}/meshservices.kuma.io 403",
-        f"{crds}/meshhttproutes.kuma.io 403",
-        f"{crds}/trafficroutes.kuma.io 403",
-        f"{crds}/meshproxypatches.kuma.io 403",
-        f"{crds}/meshtimeouts.kuma.io 403",
-        f"{crds}/meshretries.kuma.io 403",
+        f"{crds} 403",
+        *(f"{crds}/{name} 403" for name in CRD_NAMES),
         "GET /apis/kuma.io/v1alpha1/meshes 403",
         "GET /apis/kuma.io/v1alpha1/trafficroutes 403",
     }, "what it tries in vain, so that it notices when it is allowed"

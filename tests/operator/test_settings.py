@@ -47,6 +47,7 @@ def test_the_defaults_are_flaggers() -> None:
         (["-port=http"], "-port must be a number"),
         (["-minimum-interval=soon"], "-minimum-interval"),
         (["-mesh-services-mode=Odd"], "-mesh-services-mode must be one of Disabled"),
+        (["-kuma-dialect=tags"], "-kuma-dialect must be one of trafficroute, service-tag, mesh"),
         (["-enable-leader-election=perhaps"], "-enable-leader-election must be true or false"),
         (["-lease-duration=1500ms"], "-lease-duration must be whole seconds"),
         (["-lease-duration=10s"], "the renew deadline must be shorter"),

@@ -73,6 +73,9 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 - apiGroups: [kuma.io]
   resources: [meshhttproutes, meshproxypatches, meshtimeouts, meshretries]
   verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [kuma.io]
+  resources: [dataplanes]
+  verbs: [list]
 {{- end }}
 
 {{- define "serinus.clusterRules" -}}
@@ -82,15 +85,23 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 - apiGroups: [kuma.io]
   resources: [trafficroutes]
   verbs: [get, list, watch, create, patch, delete]
+# Which kinds this cluster's Kuma has says how it wants traffic to be split.
 - apiGroups: [apiextensions.k8s.io]
   resources: [customresourcedefinitions]
   resourceNames:
     - meshes.kuma.io
     - meshservices.kuma.io
+    - meshmultizoneservices.kuma.io
     - trafficroutes.kuma.io
     - meshhttproutes.kuma.io
     - meshproxypatches.kuma.io
     - meshtimeouts.kuma.io
     - meshretries.kuma.io
-  verbs: [get]
+  verbs: [get, list, watch]
+# Whether there is KEDA.
+- apiGroups: [apiextensions.k8s.io]
+  resources: [customresourcedefinitions]
+  resourceNames:
+    - scaledobjects.keda.sh
+  verbs: [list, watch]
 {{- end }}

@@ -25,6 +25,7 @@ from serinus.metrics.custom import CustomMetrics
 from serinus.metrics.prometheus import Prometheus
 from serinus.metrics.templates import Templates
 from serinus.operator.settings import Settings
+from serinus.routing.kuma.dialect import Override
 from serinus.routing.kuma.discovery import KumaCaches, KumaKinds
 from serinus.routing.kuma.router import KumaRouter
 from serinus.routing.providers import Routers
@@ -68,8 +69,11 @@ def assemble(
     templates = Cache(client, METRICTEMPLATES, decode_metric_template, namespace=namespace)
     providers = Cache(client, ALERTPROVIDERS, decode_alert_provider, namespace=namespace)
     kuma = KumaCaches.of(client, kinds, namespace)
+    said = settings.kuma_dialect
+    override = Override(said, "-kuma-dialect") if said else None
     routers = Routers(
-        KumaRouter(client, kinds, kuma, settings.mesh_services_mode), settings.mesh_provider
+        KumaRouter(client, kinds, kuma, settings.mesh_services_mode, override),
+        settings.mesh_provider,
     )
     credentials = Credentials(client)
     confined = settings.no_cross_namespace_refs

@@ -5,11 +5,9 @@ import os
 import signal
 import sys
 from collections.abc import Coroutine, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
-import msgspec
 import structlog
 
 from serinus import __version__
@@ -24,25 +22,21 @@ from serinus.cluster.kubeconfig import NoConnection, connect
 from serinus.executor.claims import Claims
 from serinus.operator.assembly import assemble
 from serinus.operator.controller import Canaries, Controller
+from serinus.operator.kinds import Kinds, Survey
 from serinus.operator.leadership import Leadership, leadership
 from serinus.operator.logs import configure
 from serinus.operator.malformed import Complaints
 from serinus.operator.server import Server
 from serinus.operator.settings import Settings, SettingsError, parse
 from serinus.operator.telemetry import Telemetry
-from serinus.routing.kuma.discovery import KumaKinds, discover
-from serinus.workload.scaledobject import serves_scaled_objects
 
 log = structlog.get_logger(__name__)
-
-REDISCOVER = 60.0
-"""Seconds between two looks at which kinds the cluster has: a few small requests."""
 
 FAREWELL = 2.0
 """Seconds that events, alerts and calls of event webhooks get each to leave at the end."""
 
 RETRY = 2.0
-"""Seconds between two attempts to read the API server's kinds at the start."""
+"""Seconds between two attempts to list the canaries at the start."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -120,58 +114,29 @@ async def _operate(settings: Settings, client: Client, elected: Leadership) -> N
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(canaries.run())
                 tasks.create_task(elected.run())
-                kinds = await _discover(settings, client)
+                survey = Survey(settings, client)
+                kinds = await survey.begin(tasks)
                 while True:
                     work = _work(
                         settings, client, session, needed, claims, kinds, telemetry, elected
                     )
-                    kinds = await _until_kinds_change(settings, client, kinds, work)
+                    kinds = await _until(survey.others(kinds), work)
         finally:
             await server.stop()
 
 
-@dataclass(frozen=True, slots=True)
-class _Kinds:
-    """What a cluster has of the kinds that not every cluster has."""
-
-    kuma: KumaKinds
-    keda: bool
-
-
-async def _until_kinds_change(
-    settings: Settings, client: Client, kinds: _Kinds, work: Coroutine[Any, Any, None]
-) -> _Kinds:
-    """Do the work with these kinds until Kuma or KEDA is installed, upgraded or removed."""
-    working = asyncio.create_task(work)
+async def _until(others: Coroutine[Any, Any, Kinds], work: Coroutine[Any, Any, None]) -> Kinds:
+    """Do the work until the kinds that it is for are others; which."""
+    working, waiting = asyncio.create_task(work), asyncio.create_task(others)
     try:
-        while True:
-            await asyncio.wait({working}, timeout=REDISCOVER)
-            if working.done():
-                await working
-            found = await _discover(settings, client)
-            if found != kinds:
-                log.info(
-                    "the cluster's kinds have changed",
-                    crds=sorted(found.kuma.crds),
-                    keda=found.keda,
-                )
-                return found
+        await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            await working
+        return await waiting
     finally:
-        working.cancel()
-        await asyncio.gather(working, return_exceptions=True)
-
-
-async def _discover(settings: Settings, client: Client) -> _Kinds:
-    """The cluster's kinds, as soon as the API server tells them."""
-    while True:
-        try:
-            return _Kinds(
-                await discover(client, namespaced=bool(settings.namespace)),
-                await serves_scaled_objects(client),
-            )
-        except (ApiError, Unreachable, msgspec.DecodeError) as error:
-            log.warning("cannot read Kuma's CRDs yet", error=str(error))
-            await asyncio.sleep(RETRY)
+        for task in (working, waiting):
+            task.cancel()
+        await asyncio.gather(working, waiting, return_exceptions=True)
 
 
 async def _work(
@@ -180,7 +145,7 @@ async def _work(
     session: aiohttp.ClientSession,
     needed: list[Cache[Any]],
     claims: Claims,
-    kinds: _Kinds,
+    kinds: Kinds,
     telemetry: Telemetry,
     elected: Leadership,
 ) -> None:

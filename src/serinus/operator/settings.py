@@ -13,8 +13,9 @@ from typing import NoReturn
 
 from serinus.alerts.everyone import GlobalAlerts
 from serinus.api import duration
+from serinus.api.support import PROVIDERS
 from serinus.cluster.lease import Terms
-from serinus.routing.providers import PROVIDERS
+from serinus.routing.kuma.dialect import WORDS as DIALECTS
 
 DEFAULT_PORT = 8080
 
@@ -50,6 +51,8 @@ class Settings:
     minimum_interval: float = 10.0
     route_propagation: float = 3.0
     mesh_services_mode: str = ""
+    kuma_dialect: str = ""
+    kuma_system_namespace: str = ""
     leader_election: bool = False
     leader_election_namespace: str = "kube-system"
     lease_terms: Terms = Terms()
@@ -120,6 +123,20 @@ FLAGS = (
         "spec.meshServices.mode of the meshes, for an operator that may not read them",
         "mesh_services_mode",
         environment="SERINUS_MESH_SERVICES_MODE",
+    ),
+    _Flag(
+        "kuma-dialect",
+        "",
+        f"how routes are written: {', '.join(DIALECTS)}; as the mesh needs it when empty",
+        "kuma_dialect",
+        environment="SERINUS_KUMA_DIALECT",
+    ),
+    _Flag(
+        "kuma-system-namespace",
+        "",
+        "namespace of Kuma's control plane, where Kuma up to 2.8 wants routes; found when empty",
+        "kuma_system_namespace",
+        environment="SERINUS_KUMA_SYSTEM_NAMESPACE",
     ),
     _Flag(
         "enable-leader-election",
@@ -264,6 +281,10 @@ def _settings(texts: Mapping[str, str]) -> Settings:
             f"-mesh-services-mode must be one of {', '.join(filter(None, MESH_SERVICES_MODES))}, "
             f"not {texts['mesh_services_mode']!r}"
         )
+    if texts["kuma_dialect"] not in ("", *DIALECTS):
+        raise SettingsError(
+            f"-kuma-dialect must be one of {', '.join(DIALECTS)}, not {texts['kuma_dialect']!r}"
+        )
     if not texts["port"].isdigit() or not 0 <= int(texts["port"]) <= 65535:
         raise SettingsError(f"-port must be a number from 0 to 65535, not {texts['port']!r}")
     return Settings(
@@ -282,6 +303,8 @@ def _settings(texts: Mapping[str, str]) -> Settings:
         minimum_interval=_seconds("minimum-interval", texts["minimum_interval"]),
         route_propagation=_seconds("route-propagation", texts["route_propagation"]),
         mesh_services_mode=texts["mesh_services_mode"],
+        kuma_dialect=texts["kuma_dialect"],
+        kuma_system_namespace=texts["kuma_system_namespace"],
         leader_election=_boolean("enable-leader-election", texts["leader_election"]),
         leader_election_namespace=texts["leader_election_namespace"],
         lease_terms=_lease_terms(texts),

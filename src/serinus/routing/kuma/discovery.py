@@ -11,11 +11,13 @@ from typing import Any
 
 import msgspec
 
+from serinus.api.meta import ObjectMeta
 from serinus.cluster.cache import Cache, Change
 from serinus.cluster.client import Client
 from serinus.cluster.errors import Forbidden, NotFound
 from serinus.cluster.kinds import (
     CRDS,
+    DEPLOYMENTS,
     MESHES,
     MESHHTTPROUTES,
     MESHPROXYPATCHES,
@@ -53,7 +55,24 @@ CRD_NAMES = (
     dialect.MESH_RETRIES,
     dialect.MESH_MULTI_ZONE_SERVICES,
 )
+CONTROL_PLANES = ("kuma-control-plane", "kong-mesh-control-plane")
+"""The labels ``app`` of control planes' Deployments."""
+
+USUAL_NAMESPACE = "kuma-system"
+"""Where Kuma is installed by itself."""
+
 _CLUSTER_SCOPED = {dialect.MESHES: MESHES, dialect.TRAFFIC_ROUTES: TRAFFICROUTES}
+
+
+class _Deployment(msgspec.Struct):
+    metadata: ObjectMeta
+
+
+class _Deployments(msgspec.Struct):
+    items: list[_Deployment] = []
+
+
+_deployments = msgspec.json.Decoder(_Deployments)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +80,15 @@ class KumaKinds:
     """The CRDs of Kuma's that a cluster has, as far as routing cares, and whether references in
     a MeshHTTPRoute may have a ``name``. ``unreadable`` are those whose objects this operator may
     not read. ``patches_by_label`` tells whether a MeshProxyPatch may be for the pods of some
-    labels: so from Kuma 2.10 on, which also takes it in the namespace of an application."""
+    labels: so from Kuma 2.10 on, which also takes it in the namespace of an application.
+    ``system_namespace`` is that of Kuma's control plane, where a policy has to be that may not be
+    in an application's; empty where none has to be."""
 
     crds: frozenset[str]
     refs_by_name: bool
     unreadable: frozenset[str] = frozenset()
     patches_by_label: bool = False
+    system_namespace: str = ""
 
     @property
     def policies_in_app_namespaces(self) -> bool:
@@ -76,17 +98,29 @@ class KumaKinds:
             dialect.MESH_HTTP_ROUTES in self.crds and not self.refs_by_name
         )
 
+    @property
+    def needs_system_namespace(self) -> bool:
+        """Whether some policy has to be in the namespace of Kuma's control plane."""
+        everything_beside = self.policies_in_app_namespaces and self.patches_by_label
+        return dialect.MESH_HTTP_ROUTES in self.crds and not everything_beside
 
-async def discover(client: Client, *, namespaced: bool = False) -> KumaKinds:
+
+async def discover(
+    client: Client, *, namespaced: bool = False, system_namespace: str = ""
+) -> KumaKinds:
     """Read the CRDs, or where that is forbidden what everybody may read about their kinds.
 
     A ``namespaced`` operator need not have rights on cluster-scoped objects, so it is tried
-    whether it has. Raises `ApiError` and `Unreachable`.
+    whether it has. ``system_namespace`` is that of Kuma's control plane where it was told; else
+    it is looked for. Raises `ApiError` and `Unreachable`.
     """
     try:
         kinds = await _by_crds(client)
     except Forbidden:
         kinds = await _by_discovery(client)
+    if kinds.needs_system_namespace:
+        found = system_namespace or await _system_namespace(client, namespaced=namespaced)
+        kinds = replace(kinds, system_namespace=found)
     if not namespaced:
         return kinds
     unreadable = [
@@ -95,6 +129,22 @@ async def discover(client: Client, *, namespaced: bool = False) -> KumaKinds:
         if name in kinds.crds and not await _readable(client, resource)
     ]
     return replace(kinds, unreadable=frozenset(unreadable))
+
+
+async def _system_namespace(client: Client, *, namespaced: bool) -> str:
+    """Where Kuma's control plane is.
+
+    Where there is no Deployment of it to be seen, the operator's own namespace: it is usually
+    installed beside the control plane, unless it is for the canaries of one namespace only.
+    """
+    if namespaced:
+        return USUAL_NAMESPACE
+    listed = await client.list(DEPLOYMENTS, None, f"app in ({', '.join(CONTROL_PLANES)})")
+    for deployment in _deployments.decode(listed).items:
+        return deployment.metadata.namespace
+    own = client.connection.namespace
+    # A kubeconfig that names no namespace says nothing about where the operator is.
+    return USUAL_NAMESPACE if own == "default" else own
 
 
 async def _by_crds(client: Client) -> KumaKinds:
