@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
@@ -13,10 +14,11 @@ from aiohttp import web
 
 from serinus.analysis.verdict import NoData, Unavailable, Value
 from serinus.metrics.batch import Batch
-from serinus.metrics.builtin import BuiltinQuery, Name, measure
+from serinus.metrics.builtin import CALLERS_VIEW, BuiltinQuery, Name, measure
 from serinus.metrics.counting import Scope
+from serinus.metrics.presence import nothing
 from serinus.metrics.prometheus import Answer, Prometheus, Series
-from serinus.metrics.signals import Service
+from serinus.metrics.signals import Service, World
 
 INBOUND = 'envoy_cluster_name="localhost_9898"'
 CONFIG = """\
@@ -116,9 +118,9 @@ async def server(
 def ask(name: Name, window: float = 60) -> BuiltinQuery:
     return BuiltinQuery(
         name,
-        Scope("meshservice", "default", window),
-        Service("podinfo-canary", "test"),
-        Service("podinfo-primary", "test"),
+        Scope("kuma-2", "default", window),
+        Service("podinfo-canary", "test", "podinfo"),
+        Service("podinfo-primary", "test", "podinfo-primary"),
     )
 
 
@@ -129,9 +131,9 @@ async def test_the_builtin_checks(server: Server) -> None:
 
     nothing = await measure(prometheus, ask("request-success-rate"))
     assert isinstance(nothing, NoData)
-    assert nothing.why.startswith("Prometheus has no series for podinfo-canary.test, nor for")
-    assert "MeshMetric" in nothing.why
+    assert nothing.why.startswith("Prometheus has no series of any sidecar of mesh default. A side")
 
+    sidecars.lines[f"envoy_cluster_membership_total{{{INBOUND},{canary}}}"] = 1
     sidecars.count(primary, "200", 7)
     await server.sees(f"envoy_cluster_upstream_rq{{{primary}}}")
     waiting = await measure(prometheus, ask("request-success-rate"))
@@ -146,7 +148,9 @@ async def test_the_builtin_checks(server: Server) -> None:
     assert await measure(prometheus, ask("request-success-rate")) == Value(0.0)
     assert await measure(prometheus, ask("request-duration")) == NoData(
         "5 requests reached podinfo-canary.test in the last 1m, but its sidecars have told no"
-        " response times yet"
+        " response times yet, nor has any other of mesh default: Envoy tells times up to 5s after"
+        " the requests; if it never does, see that no MeshMetric excludes"
+        " envoy_cluster_upstream_rq_time_bucket"
     )
 
     # Answers of the canary's dependencies are not its own; neither is another mesh's canary.
@@ -196,22 +200,188 @@ async def test_the_builtin_checks(server: Server) -> None:
     await until(unknown)
 
 
-async def test_a_world_of_traffic_routes(server: Server) -> None:
-    prometheus, sidecars = server.prometheus, server.sidecars
-    by_tag = 'kuma_io_service="old-canary_test_svc_9898"'
-    sidecars.count(by_tag, "200", 3)
-    await server.sees(f"envoy_cluster_upstream_rq{{{by_tag}}}")
-    query = BuiltinQuery(
+def of(world: World, name: str, mesh: str = "default") -> BuiltinQuery:
+    return BuiltinQuery(
         "request-success-rate",
-        Scope("trafficroute", "default", 60),
-        Service("old-canary", "test"),
-        Service("old-primary", "test"),
+        Scope(world, mesh, 60),
+        Service(f"{name}-canary", "test", name),
+        Service(f"{name}-primary", "test", f"{name}-primary"),
     )
-    assert await measure(prometheus, query) == Value(100.0)
-    by_service = 'service="old-canary_test_svc_9898"'
-    sidecars.count(by_service, "500", 3)
-    await server.sees(f"envoy_cluster_upstream_rq{{{by_service}}}")
-    assert await measure(prometheus, query) == Value(0.0)
+
+
+INBOUND_3 = 'envoy_cluster_name="self_inbound_dp_http",mesh="default"'
+
+
+@pytest.mark.parametrize(
+    ("name", "labels"),
+    [
+        ("tagged", 'kuma_io_service="tagged-canary_test_svc_9898",mesh="default"'),
+        ("old", 'service="old-canary_test_svc_9898"'),
+        ("new", f'{INBOUND_3},namespace="test",pod="new-6d5f4b7c98-x2x4z"'),
+        ("daemon", f'{INBOUND_3},namespace="test",pod="daemon-x2x4z"'),
+        (
+            "other",
+            f'{INBOUND_3},kubernetes_namespace="test",kubernetes_pod_name="other-6d5f4b7c98-x2x4z"',
+        ),
+    ],
+)
+async def test_whatever_labels_the_sidecars_have(server: Server, name: str, labels: str) -> None:
+    """Both worlds understand them: in an upgrade there are sidecars of both."""
+    sidecars = server.sidecars
+    if "envoy_cluster_name" not in labels:
+        labels = f"{INBOUND},{labels}"
+    sidecars.count(labels, "200", 3)
+    sidecars.count(labels, "503", 1)
+    # The same requests, told a second time, and as the callers saw them.
+    sidecars.lines[f'envoy_cluster_external_upstream_rq{{envoy_response_code="503",{labels}}}'] = (
+        100
+    )
+    caller = f'envoy_cluster_name="{name}-canary_test_svc_9898",mesh="default"'
+    sidecars.count(caller, "200", 100)
+    await server.sees(f"envoy_cluster_upstream_rq{{{caller}}}")
+    for world in ("kuma-2", "kuma-3"):
+        assert await measure(server.prometheus, of(world, name)) == Value(75.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "cluster"),
+    [
+        ("by-tag", "by-tag-canary_test_svc_9898"),
+        ("by-subset", "by-subset-canary_test_svc_9898-de1397ec09e96dfb"),
+        ("by-name", "default_by-name-canary_test_default_msvc_9898"),
+        ("by-port", "kri_msvc_default_default_test_by-port-canary_9898"),
+        ("by-section", "kri_msvc_default_default_test_by-section-canary_http"),
+    ],
+)
+async def test_what_callers_saw_where_the_pods_tell_nothing(
+    server: Server, name: str, cluster: str
+) -> None:
+    """As when nothing can connect to them: their own sidecars count no request at all."""
+    labels = f'envoy_cluster_name="{cluster}",mesh="default"'
+    server.sidecars.count(labels, "503", 3)
+    server.sidecars.count(labels, "200", 1)
+    await server.sees(f'envoy_cluster_upstream_rq{{envoy_response_code="200",{labels}}}')
+    for world in ("kuma-2", "kuma-3"):
+        measured = await measure(server.prometheus, of(world, name))
+        assert measured == Value(25.0, CALLERS_VIEW)
+        of_another_mesh = await measure(server.prometheus, of(world, name, "third"))
+        assert isinstance(of_another_mesh, NoData)
+
+
+async def test_the_pods_own_count_stands_when_it_stops(server: Server) -> None:
+    """Callers are not asked, where they may have counted requests that never came."""
+    own = f'{INBOUND_3},namespace="test",pod="quiet-6d5f4b7c98-x2x4z"'
+    server.sidecars.count(own, "200", 3)
+    server.sidecars.count('envoy_cluster_name="quiet-canary_test_svc_80"', "503", 3)
+    await server.sees('envoy_cluster_upstream_rq{envoy_cluster_name="quiet-canary_test_svc_80"}')
+    query = of("kuma-3", "quiet")
+
+    async def outside() -> bool:
+        short = replace(query, scope=Scope("kuma-3", "default", 2))
+        return await measure(server.prometheus, short) == NoData(
+            "no requests reached quiet-canary.test in the last 2s (0 reached quiet-primary.test)"
+        )
+
+    await until(outside)
+
+
+def sidecar(mesh: str, pod: str, cluster: str = "self_inbound_dp_http") -> str:
+    return f'envoy_cluster_name="{cluster}",mesh="{mesh}",namespace="test",pod="{pod}"'
+
+
+async def reason(server: Server, mesh: str, name: Name = "request-success-rate") -> str:
+    query = replace(of("kuma-3", "cart", mesh), name=name)
+    nothing = await measure(server.prometheus, query)
+    assert isinstance(nothing, NoData)
+    return nothing.why
+
+
+async def test_reasons_why_there_is_nothing(server: Server) -> None:
+    # Those of other tests count for every mesh where they name none.
+    lines = server.sidecars.lines = {"alive": 0}
+    await server.sees('absent({mesh="",__name__=~"envoy_.+"})')
+    canary, primary = "cart-6d5f4b7c98-x2x4z", "cart-primary-6d5f4b7c98-x2x4z"
+
+    async def shows(name: str, labels: str, value: float) -> None:
+        lines[f"{name}{{{labels}}}"] = value
+        await server.sees(f"{name}{{{labels}}} == {value}")
+
+    found = await reason(server, "reasons")
+    assert found.startswith("Prometheus has no series of any sidecar of mesh reasons. ")
+    assert "a MeshMetric for it has a backend of type Prometheus" in found
+
+    await shows("envoy_server_live", 'mesh="reasons",namespace="test",pod="loadtester-x2x4z"', 1)
+    found = await reason(server, "reasons")
+    assert "series of sidecars of mesh reasons, but none of cart-canary.test" in found
+    assert "kuma.io/sidecar-injection: enabled" in found
+
+    await shows("envoy_cluster_membership_total", sidecar("reasons", primary), 1)
+    assert await reason(server, "reasons") == (
+        "Prometheus has series of the sidecars of cart-primary.test, but none of those of"
+        " cart-canary.test: do its pods have sidecars, and are they scraped?"
+    )
+
+    await shows("envoy_cluster_membership_total", sidecar("reasons", canary), 1)
+    assert await reason(server, "reasons") == (
+        "no sidecar of mesh reasons tells envoy_cluster_upstream_rq: there has been no request"
+        " yet, or the profile or an exclude of a MeshMetric drops it"
+    )
+
+    await shows("envoy_cluster_upstream_cx_total", sidecar("reasons", canary), 4)
+    found = await reason(server, "reasons")
+    assert found.startswith("4 connections reached cart-canary.test, but none of its sidecars tel")
+    assert "appProtocol: http" in found
+
+    # Those of a caller's other connections say nothing of what reached the pods.
+    lines.pop(f"envoy_cluster_upstream_cx_total{{{sidecar('reasons', canary)}}}")
+    elsewhere = sidecar("reasons", canary, "backend_test_svc_80")
+    await shows("envoy_cluster_upstream_cx_total", elsewhere, 9)
+    counted = f'envoy_response_code="200",{sidecar("reasons", primary)}'
+    await shows("envoy_cluster_upstream_rq", counted, 7)
+    assert await reason(server, "reasons") == (
+        "Prometheus has no series for cart-canary.test: no request has reached it yet"
+        " (7 reached cart-primary.test)"
+    )
+
+    counted = f'envoy_response_code="200",{sidecar("reasons", canary)}'
+    await shows("envoy_cluster_upstream_rq", counted, 5)
+    found = await reason(server, "reasons", "request-duration")
+    assert found.startswith("5 requests reached cart-canary.test in the last 1m, but its sidecars")
+    assert "no MeshMetric excludes envoy_cluster_upstream_rq_time_bucket" in found
+    await shows("envoy_cluster_upstream_rq_time_count", sidecar("reasons", primary), 7)
+    found = await reason(server, "reasons", "request-duration")
+    assert found.endswith("but its sidecars have told no response times yet")
+
+
+async def test_before_an_analysis(server: Server, session: aiohttp.ClientSession) -> None:
+    """A mesh in which nobody has sent a request yet is no obstacle; one without series is."""
+    server.sidecars.lines = {"alive": 0}
+    await server.sees('absent({mesh="",__name__=~"envoy_.+"})')
+    asked: list[str] = []
+
+    class Counting(Prometheus):
+        async def instant(self, query: str, at: float | None = None) -> Answer:
+            asked.append(query)
+            return await super().instant(query, at)
+
+    batch = Batch(lambda address: Counting(address, session))
+    address = server.prometheus.address
+    missing = nothing("newborn")
+    answers = await asyncio.gather(*(batch.check(address, "kuma-3", "newborn") for _ in range(20)))
+    assert answers == [missing] * 20
+    assert len(asked) == 1
+    labels = 'envoy_cluster_name="self_inbound_dp_80",mesh="newborn"'
+    server.sidecars.lines[f"envoy_cluster_membership_total{{{labels}}}"] = 1
+    await server.sees(f"envoy_cluster_membership_total{{{labels}}}")
+    assert await batch.check(address, "kuma-3", "newborn") is None
+    asked.clear()
+    assert await batch.check(address, "kuma-3", "newborn") is None
+    assert not asked
+    assert await batch.check(address, "kubernetes", "") is None
+    gone = await batch.check("http://127.0.0.1:1", "kubernetes", "")
+    assert gone is not None and gone.startswith("prometheus not available: Prometheus at http://")
+    gone = await batch.check("http://127.0.0.1:1", "kuma-2", "default")
+    assert gone is not None and gone.startswith("prometheus not available: Prometheus at http://")
 
 
 async def test_plain_kubernetes_counts_by_the_names_of_pods(server: Server) -> None:
@@ -229,7 +399,10 @@ async def test_plain_kubernetes_counts_by_the_names_of_pods(server: Server) -> N
     def query(name: Name, workload: str) -> BuiltinQuery:
         scope = Scope("kubernetes", "", 60)
         return BuiltinQuery(
-            name, scope, Service(workload, "shop"), Service(f"{workload}-primary", "shop")
+            name,
+            scope,
+            Service(workload, "shop", workload),
+            Service(f"{workload}-primary", "shop", f"{workload}-primary"),
         )
 
     nothing = await measure(prometheus, query("request-success-rate", "cart"))
@@ -255,7 +428,7 @@ async def test_many_at_once_get_the_answers_of_each_alone(
     server: Server, session: aiohttp.ClientSession
 ) -> None:
     prometheus, sidecars = server.prometheus, server.sidecars
-    scope = Scope("meshservice", "default", 60)
+    scope = Scope("kuma-2", "default", 60)
     queries: list[BuiltinQuery] = []
     for number in range(40):
         tag = f'kuma_io_service="many{number}-canary_test_svc_9898",mesh="default"'
@@ -264,8 +437,9 @@ async def test_many_at_once_get_the_answers_of_each_alone(
         if number % 3 == 0:
             sidecars.count(tag, "503", number)
         for name in ("request-success-rate", "request-duration"):
-            canary = Service(f"many{number}-canary", "test")
-            queries.append(BuiltinQuery(name, scope, canary, Service("many-primary", "test")))
+            canary = Service(f"many{number}-canary", "test", f"many{number}")
+            primary = Service("many-primary", "test", "many-primary")
+            queries.append(BuiltinQuery(name, scope, canary, primary))
     last = 'kuma_io_service="many39-canary_test_svc_9898"'
     await server.sees(f"envoy_cluster_upstream_rq_time_bucket{{{last}}}")
 
@@ -283,8 +457,15 @@ async def test_many_at_once_get_the_answers_of_each_alone(
     alone = [await measure(prometheus, query) for query in queries]
     assert together == alone
     assert {type(answer) for answer in alone} == {Value, NoData}
-    # Two metrics, and once each why some canaries have none.
-    assert len(asked) == 4
+    # One question a metric. Those of whom there is nothing are looked for by other labels, too (4),
+    # as are their primaries (5); then what there is of sidecars at all is asked (1 + 4).
+    assert len(asked) == 2 * (1 + 4 + 5 + 5)
+    asked.clear()
+    heard = [
+        query for query, answer in zip(queries, alone, strict=True) if isinstance(answer, Value)
+    ]
+    await asyncio.gather(*(batch.measure(prometheus.address, query) for query in heard))
+    assert len(asked) == 2
 
 
 async def test_scalars_and_refusals(server: Server) -> None:

@@ -225,7 +225,7 @@ async def test_a_template_and_the_servers_that_a_canary_needs(
     assert await world.measure(asked) == Value(6.0)
     assert await world.custom.check(asked, "http://127.0.0.1:1") is None
     both = canary(
-        {"name": "request-duration"},
+        {"name": "request-duration", "query": "vector(2)"},
         {
             "name": "mine",
             "templateRef": {"name": "length", "namespace": "other"},

@@ -20,11 +20,12 @@ class Pass:
 
 @dataclass(frozen=True, slots=True)
 class OutOfBounds:
-    """The value is on the wrong side of ``bound``."""
+    """The value is on the wrong side of ``bound``; ``view`` is the measurement's."""
 
     value: float
     bound: float
     side: Literal["<", ">"]
+    view: str = ""
 
 
 Verdict = Pass | OutOfBounds | NoData | Unavailable
@@ -55,7 +56,7 @@ def judge(metric: Metric, measurement: Measurement) -> Verdict:
     allowed = bounds(metric)
     value = measurement.value
     if allowed.minimum is not None and value < allowed.minimum:
-        return OutOfBounds(value, allowed.minimum, "<")
+        return OutOfBounds(value, allowed.minimum, "<", measurement.view)
     if allowed.maximum is not None and value > allowed.maximum:
-        return OutOfBounds(value, allowed.maximum, ">")
+        return OutOfBounds(value, allowed.maximum, ">", measurement.view)
     return Pass(value)

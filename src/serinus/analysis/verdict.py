@@ -5,9 +5,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A metric's number over its window, in the metric's own unit (percent, milliseconds, ...)."""
+    """A metric's number over its window, in the metric's own unit (percent, milliseconds, ...).
+
+    ``view`` tells a person who counted, where it is not who should; else it is empty.
+    """
 
     value: float
+    view: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,10 +42,12 @@ from serinus.workload.labels import LabelRules
 log = structlog.get_logger(__name__)
 
 _WORLDS: Mapping[Dialect, MetricsWorld] = {
-    Dialect.TRAFFIC_ROUTE: "trafficroute",
-    Dialect.MESH_SERVICE_NAME: "meshservice",
+    Dialect.TRAFFIC_ROUTE: "kuma-2",
+    Dialect.SERVICE_TAG: "kuma-2",
+    Dialect.MESH_SERVICE_NAME: "kuma-2",
+    Dialect.LABELS: "kuma-3",
 }
-"""Which labels the series of a mesh carry, by how its traffic is split."""
+"""Which labels the series of a mesh are first looked for by, by how its traffic is split."""
 
 
 REPEATED = 10.0
@@ -242,7 +244,7 @@ class _Run:
             case e.Measure(metric):
                 return await self._measure(metric)
             case e.CheckProviders():
-                why = await hands.custom.check(canary, self._metrics_server)
+                why = await self._obstacle()
                 return e.Done() if why is None else e.Failed(why)
             case e.Alert(severity, message, described):
                 hands.alerts.send(canary, severity, message, described)
@@ -349,6 +351,17 @@ class _Run:
         query = builtin_query(canary, metric, world)
         return await self._hands.metrics.measure(self._metrics_server, query)
 
+    async def _obstacle(self) -> str | None:
+        """Why some metric of the analysis cannot be had, whatever requests there will be."""
+        hands, canary, server = self._hands, self._canary, self._metrics_server
+        why = await hands.custom.check(canary, server)
+        if why is not None or all(map(is_custom, canary.spec.analysis.metrics)):
+            return why
+        world = self._metrics_world()
+        if isinstance(world, Problem):
+            return str(world)
+        return await hands.metrics.check(server, world, canary.mesh)
+
     def _metrics_world(self) -> MetricsWorld | Problem:
         """By which labels the canary's requests are counted."""
         routers = self._hands.routers
@@ -367,6 +380,7 @@ def _progress(status: CanaryStatus) -> tuple[object, ...]:
         status.failed_checks,
         status.last_applied_spec,
         status.tracked_configs,
+        status.last_transition_time,
     )
 
 

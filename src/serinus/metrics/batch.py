@@ -10,7 +10,9 @@ from collections.abc import Callable
 from serinus.analysis.verdict import Measurement
 from serinus.metrics.builtin import BuiltinQuery, Name, measure_all
 from serinus.metrics.counting import Scope
+from serinus.metrics.presence import obstacle
 from serinus.metrics.prometheus import Prometheus
+from serinus.metrics.signals import World
 
 MOMENT = 0.05
 """Seconds that whoever asks waits for others."""
@@ -23,6 +25,9 @@ MOST = 200
 """Canaries in one question: a label's alternatives make a regular expression that Prometheus
 has to try on every value of the label."""
 
+GOOD_FOR = 10.0
+"""Seconds for which nobody asks again whether a mesh has series, once it has."""
+
 _Subject = tuple[str, Name, Scope]
 
 
@@ -34,6 +39,7 @@ class Batch:
         self._moment = moment
         self._asked: dict[_Subject, dict[BuiltinQuery, asyncio.Future[Measurement]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._obstacles: dict[tuple[str, World, str], asyncio.Task[str | None]] = {}
 
     async def measure(self, address: str, query: BuiltinQuery) -> Measurement:
         """The same answer as `measure` gives for this canary alone."""
@@ -49,6 +55,22 @@ class Batch:
             answer = together[query] = asyncio.get_running_loop().create_future()
         # Shielded: whoever shares the question must not lose it with one tick that is cancelled.
         return await asyncio.shield(answer)
+
+    async def check(self, address: str, world: World, mesh: str) -> str | None:
+        """Why the built-in checks of no canary there can be answered; None when nothing is known
+        to be in the way."""
+        key = (address, world, mesh)
+        asked = self._obstacles.get(key)
+        if asked is None:
+            question = obstacle(self._prometheus(address), world, mesh)
+            asked = self._obstacles[key] = asyncio.create_task(question)
+            asked.add_done_callback(lambda done: self._keep(key, done))
+        return await asyncio.shield(asked)
+
+    def _keep(self, key: tuple[str, World, str], done: asyncio.Task[str | None]) -> None:
+        good = not done.cancelled() and done.exception() is None and done.result() is None
+        delay = GOOD_FOR if good else 0.0
+        asyncio.get_running_loop().call_later(delay, self._obstacles.pop, key, None)
 
     async def _ask(self, subject: _Subject) -> None:
         together = self._asked[subject]

@@ -17,6 +17,8 @@ from serinus.metrics.signals import Service, Signals, World
 
 Name = Literal["request-success-rate", "request-duration"]
 
+CALLERS_VIEW = "as its callers' sidecars count: Prometheus has no series of its own"
+
 
 @dataclass(frozen=True, slots=True)
 class BuiltinQuery:
@@ -32,17 +34,18 @@ def builtin_query(canary: Canary, metric: Metric, world: World) -> BuiltinQuery:
     """The question about this canary that the metric, which has a built-in name, is. Raises
     ValueError for an interval that is no duration."""
     name: Name = "request-duration" if metric.name == "request-duration" else "request-success-rate"
-    plain = world == "kubernetes"
-    sides = (
-        (canary.target_name, canary.primary_name)
-        if plain
-        else (canary.canary_service, canary.primary_service)
-    )
+    home, target, primary = canary.namespace, canary.target_name, canary.primary_name
     window = duration.seconds(metric.interval_or_default)
+    if world == "kubernetes":
+        scope = Scope(world, "", window)
+        return BuiltinQuery(
+            name, scope, Service(target, home, target), Service(primary, home, primary)
+        )
     return BuiltinQuery(
         name,
-        Scope(world, "" if plain else canary.mesh, window),
-        *(Service(side, canary.namespace) for side in sides),
+        Scope(world, canary.mesh, window),
+        Service(canary.canary_service, home, target),
+        Service(canary.primary_service, home, primary),
     )
 
 
@@ -72,7 +75,8 @@ async def measure_all(
         if value is None:
             silent.append(query)
         else:
-            measured[query] = Value(value)
+            view = CALLERS_VIEW if counted[query.canary].by_callers else ""
+            measured[query] = Value(value, view)
     if silent:
         pairs = {query.canary: query.primary for query in silent}
         reasons = await explain(prometheus, scope, pairs, counted, timed=timed)

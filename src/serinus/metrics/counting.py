@@ -1,9 +1,10 @@
 """How much the canaries' counters grew: one question to Prometheus for many canaries at once.
 
-They count what *reached the pods*: series of the pods' own sidecars (chosen by the service tag of
-a Service in front of them), and of those only the inbound clusters. (Flagger's queries lack the
-second, and so count the canary's calls to its dependencies too; they also go by the name of the
-target where Kuma goes by the name of the Service.)
+They count what *reached the pods*: series of the pods' own sidecars, and of those only the inbound
+clusters. (Flagger's queries lack the second, and so count the canary's calls to its dependencies
+too; they also go by the name of the target where Kuma goes by the name of the Service.) What the
+callers' sidecars count is asked only where the pods' own have no series at all, and never added to
+it: it is the same requests, less those that a retry has hidden.
 """
 
 import time
@@ -25,9 +26,7 @@ foreign, since the counters of a canary's pods know no other revision's requests
 class Scope:
     """What canaries must have in common to be asked about in one question.
 
-    ``world`` says how routes, and so labels, are made in this mesh. ``mesh`` tells meshes of one
-    Prometheus apart; series without that label are taken too, for old scrape configurations do
-    not set it.
+    ``world`` says what counts requests there, ``mesh`` (empty where there is none) whose.
     """
 
     world: World
@@ -44,11 +43,18 @@ class Scope:
 class Counted:
     """How much the series of one service grew in the window.
 
-    ``known`` tells whether there were any series at all, ``grown`` those with samples in it.
+    ``known`` tells whether there were any series at all, ``grown`` those with samples in it;
+    ``by_callers`` that they are the callers' series, and not those of the service's own pods.
     """
 
     grown: tuple[tuple[Series, float], ...] = ()
     known: bool = False
+    by_callers: bool = False
+
+    @property
+    def total(self) -> float:
+        """The sum over all series."""
+        return sum(grown for _, grown in self.grown)
 
 
 async def count(
@@ -58,20 +64,26 @@ async def count(
     counted = dict.fromkeys(services, Counted())
     now = time.time()
     span = round((scope.window_seconds + LOOKBACK) * 1000)
-    for selection in scope.signals.selections:
-        missing = [service for service, found in counted.items() if not found.grown]
+    signals = scope.signals
+    for selection in signals.selections:
+        missing = [
+            service
+            for service, found in counted.items()
+            if not (found.known if selection.of_callers else found.grown)
+        ]
         if not missing:
             break
-        selector = f"{metric}{{{selection.matchers(missing, scope.mesh)}}}"
+        selector = f"{metric}{{{signals.matchers(selection, missing, scope.mesh)}}}"
         answer = await prometheus.instant(f"{selector}[{span}ms]", at=now)
         if isinstance(answer, Unavailable):
             return answer
         for service, series in _by_service(answer, selection, missing).items():
-            counted[service] = _counted(series, now - scope.window_seconds)
+            grown = _grown(series, now - scope.window_seconds)
+            counted[service] = Counted(grown, known=True, by_callers=selection.of_callers)
     return counted
 
 
-def _counted(series: Sequence[Series], begin: float) -> Counted:
+def _grown(series: Sequence[Series], begin: float) -> tuple[tuple[Series, float], ...]:
     """The increments since ``begin``, given samples that go back further."""
     grown = []
     for one in series:
@@ -79,7 +91,7 @@ def _counted(series: Sequence[Series], begin: float) -> Counted:
         within = [sample for sample in one.samples if sample.at > begin]
         if within:
             grown.append((one, increase(within, before[-1] if before else None)))
-    return Counted(tuple(grown), known=True)
+    return tuple(grown)
 
 
 def _by_service(

@@ -12,13 +12,11 @@ from serinus.api.metrictemplate import MetricProvider
 from serinus.api.problem import Problem
 from serinus.cluster.credentials import Credentials, NoCredentials
 from serinus.metrics.gotemplate import TemplateError
+from serinus.metrics.presence import ONLINE
 from serinus.metrics.prometheus import Prometheus
 from serinus.metrics.providers import prometheus, provider_problem
 from serinus.metrics.query import rendered
 from serinus.metrics.templates import Templates
-
-ONLINE = "vector(1)"
-"""The query that every server which answers at all has a value for, as Flagger asks it."""
 
 
 def is_custom(metric: Metric) -> bool:
@@ -79,13 +77,11 @@ class CustomMetrics:
         return await server.value(question.query)
 
     async def check(self, canary: Canary, default_server: str) -> str | None:
-        """Why one of the servers that the canary's metrics need cannot be asked, or None when all
-        of them answer."""
+        """Why one of the servers that the canary's own queries need cannot be asked, or None when
+        all of them answer."""
         wanted: dict[tuple[str, str], _Question] = {}
-        for metric in canary.spec.analysis.metrics:
-            question = (
-                self._question(canary, metric, "") if is_custom(metric) else _Question(ONLINE)
-            )
+        for metric in filter(is_custom, canary.spec.analysis.metrics):
+            question = self._question(canary, metric, "")
             if isinstance(question, Problem):
                 return question.message
             wanted.setdefault((question.namespace, question.name), question)
