@@ -1,7 +1,8 @@
 """The parts of an operator, put together: caches, hands, and who tells people."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import aiohttp
@@ -15,6 +16,7 @@ from serinus.cluster.credentials import Credentials
 from serinus.cluster.events import EventRecorder
 from serinus.cluster.kinds import (
     ALERTPROVIDERS,
+    HTTPROUTES,
     METRICTEMPLATES,
 )
 from serinus.executor.claims import Claims
@@ -25,6 +27,8 @@ from serinus.metrics.custom import CustomMetrics
 from serinus.metrics.prometheus import Prometheus
 from serinus.metrics.templates import Templates
 from serinus.operator.settings import Settings
+from serinus.routing.gateway.httproute import HTTPRouteRouter
+from serinus.routing.gateway.views import HTTPRouteView, decode_http_route
 from serinus.routing.kuma.dialect import Override
 from serinus.routing.kuma.discovery import KumaCaches, KumaKinds
 from serinus.routing.kuma.router import KumaRouter
@@ -32,6 +36,7 @@ from serinus.routing.providers import Routers
 from serinus.webhooks.events import EventHooks
 from serinus.workload.caches import WorkloadCaches
 from serinus.workload.labels import LabelRules
+from serinus.workload.views import ServiceView
 
 
 class Teller(Protocol):
@@ -62,18 +67,31 @@ def assemble(
     leads: Callable[[], bool],
     *,
     keda: bool = False,
+    gateway_api: bool = False,
 ) -> Parts:
-    """The parts of an operator for a cluster with these kinds of Kuma's, and with KEDA or not."""
+    """The parts of an operator for a cluster with these kinds of Kuma's, and with KEDA and the
+    Gateway API or not."""
     namespace = settings.namespace or None
     caches = WorkloadCaches.of(client, namespace, configs=settings.config_tracking, keda=keda)
     templates = Cache(client, METRICTEMPLATES, decode_metric_template, namespace=namespace)
     providers = Cache(client, ALERTPROVIDERS, decode_alert_provider, namespace=namespace)
     kuma = KumaCaches.of(client, kinds, namespace)
+    http_routes: list[Cache[HTTPRouteView]] = []
+    if gateway_api:
+        http_routes.append(Cache(client, HTTPROUTES, decode_http_route, namespace=namespace))
     said = settings.kuma_dialect
     override = Override(said, "-kuma-dialect") if said else None
     routers = Routers(
-        KumaRouter(client, kinds, kuma, settings.mesh_services_mode, override),
+        KumaRouter(
+            client,
+            kinds,
+            kuma,
+            settings.mesh_services_mode,
+            override,
+            selector=partial(_selector, caches.services),
+        ),
         settings.mesh_provider,
+        HTTPRouteRouter(client, http_routes[0]) if http_routes else None,
     )
     credentials = Credentials(client)
     confined = settings.no_cross_namespace_refs
@@ -103,9 +121,15 @@ def assemble(
     )
     observer = Observer(claims, caches, routers, custom, alerts, rules)
     return Parts(
-        watched=(*caches.all(), templates, providers, *kuma.all()),
+        watched=(*caches.all(), templates, providers, *kuma.all(), *http_routes),
         events=events,
         tellers=(events, alerts, event_hooks),
         credentials=credentials,
         executor=Executor(hands, observer),
     )
+
+
+def _selector(services: Cache[ServiceView], namespace: str, name: str) -> Mapping[str, str] | None:
+    """By which labels a Service selects its pods; None when there is no such Service."""
+    service = services.get(namespace, name)
+    return None if service is None else service.spec.selector

@@ -13,15 +13,17 @@ import structlog
 from serinus.cluster.client import Client
 from serinus.cluster.definitions import Definitions, may_watch
 from serinus.cluster.errors import ApiError, Unreachable
-from serinus.cluster.kinds import SCALEDOBJECTS
+from serinus.cluster.kinds import HTTPROUTES, SCALEDOBJECTS
+from serinus.cluster.served import serves
 from serinus.operator.settings import Settings
+from serinus.routing.gateway.httproute import CRD as HTTP_ROUTES
 from serinus.routing.kuma.dialect import MESHES
 from serinus.routing.kuma.discovery import CRD_NAMES, KumaKinds, discover
 from serinus.workload.scaledobject import serves_scaled_objects
 
 log = structlog.get_logger(__name__)
 
-NAMES = (*CRD_NAMES, f"{SCALEDOBJECTS.plural}.{SCALEDOBJECTS.group}")
+NAMES = (*CRD_NAMES, f"{SCALEDOBJECTS.plural}.{SCALEDOBJECTS.group}", HTTP_ROUTES)
 """The CustomResourceDefinitions that are followed."""
 
 SETTLE = 1.0
@@ -42,6 +44,7 @@ class Kinds:
 
     kuma: KumaKinds
     keda: bool
+    gateway_api: bool = False
 
 
 class Survey:
@@ -91,6 +94,7 @@ class Survey:
                     "the cluster's kinds have changed",
                     crds=sorted(found.kuma.crds),
                     keda=found.keda,
+                    gateway_api=found.gateway_api,
                 )
                 return found
 
@@ -105,6 +109,7 @@ class Survey:
                         system_namespace=settings.kuma_system_namespace,
                     ),
                     await serves_scaled_objects(self._client),
+                    await serves(self._client, HTTPROUTES),
                 )
             except (ApiError, Unreachable, msgspec.DecodeError) as error:
                 log.warning("cannot read the API server's kinds yet", error=str(error))

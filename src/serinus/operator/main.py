@@ -152,7 +152,16 @@ async def _work(
     """Be the operator of a cluster with these kinds; ``needed`` begins with the canaries, and
     gets what else has to be known before there is anything to do."""
     canaries: Canaries = needed[0]
-    parts = assemble(settings, client, session, claims, kinds.kuma, elected.leads, keda=kinds.keda)
+    parts = assemble(
+        settings,
+        client,
+        session,
+        claims,
+        kinds.kuma,
+        elected.leads,
+        keda=kinds.keda,
+        gateway_api=kinds.gateway_api,
+    )
     needed[1:] = parts.watched
     controller = Controller(
         canaries,
