@@ -76,6 +76,9 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 - apiGroups: [kuma.io]
   resources: [dataplanes]
   verbs: [list]
+- apiGroups: [gateway.networking.k8s.io]
+  resources: [httproutes]
+  verbs: [get, list, watch, create, patch, delete]
 {{- end }}
 
 {{- define "serinus.clusterRules" -}}
@@ -98,10 +101,11 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
     - meshtimeouts.kuma.io
     - meshretries.kuma.io
   verbs: [get, list, watch]
-# Whether there is KEDA.
+# Whether there are KEDA and the Gateway API.
 - apiGroups: [apiextensions.k8s.io]
   resources: [customresourcedefinitions]
   resourceNames:
     - scaledobjects.keda.sh
+    - httproutes.gateway.networking.k8s.io
   verbs: [list, watch]
 {{- end }}
