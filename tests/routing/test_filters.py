@@ -1,14 +1,21 @@
 """`spec.service.headers` and `rewrite` in a MeshHTTPRoute's words."""
 
+from functools import partial
+
 import msgspec
 import pytest
 
 from routing.api_server import merge
 from serinus.rollout.effects import Affinity, Traffic, Weights
+from serinus.routing.kuma import meshhttproute
+from serinus.routing.kuma.addressing import ByName
 from serinus.routing.kuma.filters import FILTERS, problems, service_filters
-from serinus.routing.kuma.meshhttproute import carried_traffic, desired_route, route_change
+from serinus.routing.kuma.meshhttproute import carried_traffic
 from serinus.routing.kuma.views import MeshHTTPRouteView, decode_mesh_http_route
 from workload.guide import Json, canary
+
+desired_route = partial(meshhttproute.desired_route, addressing=ByName())
+route_change = partial(meshhttproute.route_change, addressing=ByName())
 
 HEADERS: Json = {
     "request": {"set": {"X-Set": "a"}, "add": {"x-add": "b"}, "remove": ["X-Gone"]},

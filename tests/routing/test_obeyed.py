@@ -12,6 +12,7 @@ from serinus.cluster.kinds import MESHRETRIES, MESHTIMEOUTS
 from serinus.lab.mesh.versions import V1_8, V2_14, KumaVersion
 from serinus.rollout.effects import Affinity, Traffic, Weights
 from serinus.routing.kuma import meshhttproute, trafficroute
+from serinus.routing.kuma.addressing import ByName
 from serinus.routing.kuma.servicepolicies import desired_policy, retry_conf, timeout_conf
 from workload.guide import Json, canary
 
@@ -40,7 +41,7 @@ def routes(version: KumaVersion, traffic: Traffic) -> list[Json]:
     if not version.has_meshhttproute:
         asked = canary(analysis__match=HEADERS)
         return [trafficroute.desired_route(asked, "podinfo", traffic), ROUTE_ALL]
-    route = meshhttproute.desired_route(ASKED, traffic)
+    route = meshhttproute.desired_route(ASKED, traffic, ByName())
     route["metadata"]["labels"]["kuma.io/policy-role"] = "producer"
     return [route]
 
@@ -103,7 +104,7 @@ SERVED = canary(
 
 
 def served(traffic: Traffic) -> list[Json]:
-    route = meshhttproute.desired_route(SERVED, traffic)
+    route = meshhttproute.desired_route(SERVED, traffic, ByName())
     route["metadata"]["labels"]["kuma.io/policy-role"] = "producer"
     return [route]
 
@@ -141,9 +142,9 @@ async def test_a_timeout_and_retries_are_those_of_the_canary(tmp_path: Path) -> 
         service__timeout="2500ms",
         service__retries={"attempts": 2, "retryOn": "connect-failure,500"},
     )
-    route = meshhttproute.desired_route(wanted, Traffic(Weights(0, 100)))
-    timeout = desired_policy(wanted, MESHTIMEOUTS, timeout_conf(wanted))
-    retry = desired_policy(wanted, MESHRETRIES, retry_conf(wanted))
+    route = meshhttproute.desired_route(wanted, Traffic(Weights(0, 100)), ByName())
+    timeout = desired_policy(wanted, MESHTIMEOUTS, timeout_conf(wanted), ByName())
+    retry = desired_policy(wanted, MESHRETRIES, retry_conf(wanted), ByName())
     for policy in (route, timeout, retry):
         policy["metadata"]["labels"]["kuma.io/policy-role"] = "producer"
     async with scene(V2_14, tmp_path, [route]) as (stage, session):

@@ -11,16 +11,18 @@ import yaml
 
 from routing.api_server import merge
 from serinus.lab.images.builtin import envoy_binary
-from serinus.routing.kuma.proxypatch import desired_patch, names, patch_change, patch_spec
+from serinus.routing.kuma.addressing import app_home
+from serinus.routing.kuma.proxypatch import by_label, desired_patch, names, patch_change, patch_spec
 from serinus.routing.kuma.views import MeshProxyPatchView, decode_mesh_proxy_patch
 from serinus.routing.kuma.writing import paths
 from workload.guide import Json, canary
 
 GOLDEN = Path(__file__).parent / "golden" / "meshproxypatch.yaml"
 CANARY = canary(analysis__sessionAffinity={"cookieName": "side", "maxAge": 60, "path": "/a%20b"})
+HOME = app_home(CANARY, names(CANARY)[0])
 AFFINITY = CANARY.spec.analysis.session_affinity
 assert AFFINITY is not None
-SPEC = patch_spec({"app": "podinfo"}, "side=c4n4ry", AFFINITY)
+SPEC = patch_spec(by_label({"app": "podinfo"}), "side=c4n4ry", AFFINITY)
 
 
 def view(patch: Json) -> MeshProxyPatchView:
@@ -28,7 +30,7 @@ def view(patch: Json) -> MeshProxyPatchView:
 
 
 def patch() -> Json:
-    return desired_patch(CANARY, names(CANARY)[0], SPEC)
+    return desired_patch(CANARY, HOME, SPEC)
 
 
 def test_golden() -> None:
@@ -55,6 +57,10 @@ def test_a_percent_sign_is_none_of_envoys_variables() -> None:
         ),
         ({"spec": {"targetRef": {"name": "pod-1"}}}, ("spec.targetRef.name",)),
         (
+            {"spec": {"targetRef": {"kind": "MeshSubset", "tags": {"app": "x"}, "labels": None}}},
+            ("spec.targetRef.kind", "spec.targetRef.tags", "spec.targetRef.labels.app"),
+        ),
+        (
             {"spec": {"default": {"appendModifications": []}}},
             ("spec.default.appendModifications",),
         ),
@@ -67,10 +73,10 @@ def test_a_percent_sign_is_none_of_envoys_variables() -> None:
 )
 def test_what_is_put_right(edit: Any, repaired: tuple[str, ...]) -> None:
     found = merge(patch(), edit)
-    change = patch_change(CANARY, view(found), SPEC)
+    change = patch_change(CANARY, HOME, view(found), SPEC)
     assert set(repaired) <= set(paths(change))
     assert bool(change) == bool(repaired)
-    assert patch_change(CANARY, view(merge(found, change)), SPEC) == {}
+    assert patch_change(CANARY, HOME, view(merge(found, change)), SPEC) == {}
 
 
 def envoy_config(virtual_host: Json) -> Json:

@@ -1,6 +1,7 @@
 """`spec.service.match`: which requests are split at all."""
 
 import json
+from functools import partial
 
 import msgspec
 import pytest
@@ -11,10 +12,15 @@ from routing.api_server import merge
 from serinus.api.canary import Canary
 from serinus.lab.mesh.matches import precedence
 from serinus.rollout.effects import Affinity, Traffic, Weights
+from serinus.routing.kuma import meshhttproute
+from serinus.routing.kuma.addressing import ByName
 from serinus.routing.kuma.matches import EVERY_PATH, problems, route_matches, service_matches
-from serinus.routing.kuma.meshhttproute import carried_traffic, desired_route, route_change
+from serinus.routing.kuma.meshhttproute import carried_traffic
 from serinus.routing.kuma.views import MeshHTTPRouteView, decode_mesh_http_route
 from workload.guide import Json, canary
+
+desired_route = partial(meshhttproute.desired_route, addressing=ByName())
+route_change = partial(meshhttproute.route_change, addressing=ByName())
 
 TEST = [{"headers": {"x-canary": {"exact": "insider"}}}, {"queryParams": {"b": {"exact": "1"}}}]
 MATCH: list[Json] = [

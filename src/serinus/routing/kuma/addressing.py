@@ -15,6 +15,10 @@ from serinus.routing.kuma.tags import canary_tag, service_tag
 
 Json = dict[str, Any]
 
+NARROWING = ("name", "namespace", "labels", "tags", "sectionName", "proxyTypes", "mesh")
+"""Fields of a reference that change what it means. Others may be added by a newer Kuma's
+defaults; removing those would be a fight without end."""
+
 DISPLAY_NAME = "kuma.io/display-name"
 NAMESPACE = "k8s.kuma.io/namespace"
 ORIGIN = "kuma.io/origin"
@@ -34,12 +38,33 @@ class Home:
     owned: bool = True
 
 
+def app_home(canary: Canary, base: str | None = None) -> Home:
+    """In the canary's own namespace; ``base`` is the apex's name where none is given."""
+    return Home(canary.namespace, base or canary.apex_name)
+
+
+def system_home(system_namespace: str, canary: Canary, base: str | None = None) -> Home:
+    """In the control plane's namespace, beside those of all other namespaces' canaries."""
+    return Home(
+        system_namespace,
+        f"{base or canary.apex_name}-{canary.namespace}",
+        # A zone of a federation refuses what does not say that it comes from there.
+        labels={ORIGIN: "zone"},
+        owned=False,
+    )
+
+
 class Addressing(Protocol):
     """One dialect's way to name Services.
 
-    ``mirrors_need_pods`` tells that a mirror to a service without ready pods breaks the whole
-    configuration of every caller (up to Kuma 2.14), so that it has to be written last.
+    ``by_tag`` tells that references lead to service tags, which are there while a Dataplane is;
+    otherwise they lead to MeshServices. ``mirrors_need_pods`` tells that a mirror to a service
+    without ready pods breaks the whole configuration of every caller (up to Kuma 2.14), so that
+    it has to be written last.
     """
+
+    @property
+    def by_tag(self) -> bool: ...
 
     @property
     def mirrors_need_pods(self) -> bool: ...
@@ -67,18 +92,13 @@ class ByTag:
     """
 
     system_namespace: str | None = None
+    by_tag: bool = True
     mirrors_need_pods: bool = True
 
     def home(self, canary: Canary) -> Home:
         if self.system_namespace is None:
-            return Home(canary.namespace, canary.apex_name)
-        return Home(
-            self.system_namespace,
-            f"{canary.apex_name}-{canary.namespace}",
-            # A zone of a federation refuses what does not say that it comes from there.
-            labels={ORIGIN: "zone"},
-            owned=False,
-        )
+            return app_home(canary)
+        return system_home(self.system_namespace, canary)
 
     def apex(self, canary: Canary) -> Json:
         return self.backend(canary, canary.apex_name)
@@ -95,10 +115,11 @@ class ByTag:
 class ByName:
     """By the MeshService's name, in its namespace: Kuma 2.9 to 2.14 with MeshServices."""
 
+    by_tag: bool = False
     mirrors_need_pods: bool = True
 
     def home(self, canary: Canary) -> Home:
-        return Home(canary.namespace, canary.apex_name)
+        return app_home(canary)
 
     def apex(self, canary: Canary) -> Json:
         section = canary.spec.service.port_name_or_default
@@ -121,10 +142,11 @@ class ByLabels:
     hold for callers of its own namespace alone.
     """
 
+    by_tag: bool = False
     mirrors_need_pods: bool = False
 
     def home(self, canary: Canary) -> Home:
-        return Home(canary.namespace, canary.apex_name)
+        return app_home(canary)
 
     def apex(self, canary: Canary) -> Json:
         section = canary.spec.service.port_name_or_default
@@ -135,6 +157,35 @@ class ByLabels:
 
     def mirror(self, canary: Canary) -> Json:
         return self.backend(canary, canary.canary_service)
+
+
+_EVERY: tuple[Addressing, ...] = (ByTag(), ByName(), ByLabels())
+
+
+def meaning(ref: Mapping[str, Any]) -> Json:
+    """What a reference says, without what a newer Kuma's defaults put beside."""
+    return {key: ref[key] for key in ("kind", *NARROWING) if key in ref}
+
+
+def readdressed(ref: Mapping[str, Any], wanted: Json) -> Json:
+    """``ref``, leading where ``wanted`` does and with what else it had."""
+    kept = {key: value for key, value in ref.items() if key not in (*NARROWING, "port")}
+    return {**kept, **wanted}
+
+
+def is_apex(canary: Canary, ref: Mapping[str, Any]) -> bool:
+    """Whether a reference is to the port of the apex that callers use, in any dialect."""
+    return any(meaning(ref) == dialect.apex(canary) for dialect in _EVERY)
+
+
+def is_lost(ref: object) -> bool:
+    """Whether a reference leads nowhere: so does what Kuma 3 leaves of one by name or by tag, and
+    it refuses to take such a one again."""
+    return (
+        isinstance(ref, Mapping)
+        and ref.get("kind") not in (None, "Mesh")
+        and not any(ref.get(key) for key in ("name", "labels", "tags"))
+    )
 
 
 def service_named(canary: Canary, ref: Mapping[str, Any]) -> str | None:

@@ -249,7 +249,7 @@ class KumaCaches:
             mesh_proxy_patches=Cache(
                 client, MESHPROXYPATCHES, decode_mesh_proxy_patch, namespace=namespace
             )
-            if dialect.MESH_PROXY_PATCHES in has and kinds.patches_by_label
+            if dialect.MESH_PROXY_PATCHES in has
             else None,
             mesh_timeouts=Cache(client, MESHTIMEOUTS, decode_policy, namespace=namespace)
             if dialect.MESH_TIMEOUTS in has

@@ -1,10 +1,10 @@
-"""The traffic as a MeshHTTPRoute by MeshService name: Kuma 2.9 to 2.14, MeshServices on.
+"""The traffic as a MeshHTTPRoute: Kuma 2.1 and newer.
 
-The route lives in the canary's namespace. There, a route whose targets have a *name* is a
-producer's: it holds for callers of every namespace. The split itself happens in their sidecars.
+How it names Services and where it stands is its dialect's matter; in each, it holds for callers of
+every namespace. The split itself happens in their sidecars. A route of ours that is found in
+another dialect (the mesh's mode was changed, or Kuma was upgraded) is written anew in place.
 """
 
-import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -14,37 +14,28 @@ from serinus.api.canary import Canary
 from serinus.api.problem import Problem
 from serinus.cluster.cache import Cache
 from serinus.cluster.client import Client
-from serinus.cluster.errors import NotFound
 from serinus.cluster.kinds import MESHHTTPROUTES
-from serinus.cluster.ownership import owner_reference
 from serinus.cluster.written import Written
-from serinus.rollout.effects import Affinity, Traffic
+from serinus.rollout.effects import Traffic
 from serinus.routing.asked import beyond
 from serinus.routing.kuma import cookies, filters, matches, servicepolicies
-from serinus.routing.kuma.belonging import MESH_LABEL, belongs, owners_with
-from serinus.routing.kuma.meshservices import (
-    declared_problems,
-    has_ready_pods,
-    live_problems,
-    pod_labels,
+from serinus.routing.kuma.addressing import (
+    NARROWING,
+    Addressing,
+    is_apex,
+    is_lost,
+    meaning,
+    readdressed,
+    service_named,
 )
-from serinus.routing.kuma.proxypatch import CookiePatches, Wanted, names, patch_spec
-from serinus.routing.kuma.rules import NARROWING, backend_refs, carried, dicts, merged_rules
-from serinus.routing.kuma.servicepolicies import ServicePolicies, apex_ref
-from serinus.routing.kuma.views import (
-    MeshHTTPRouteView,
-    MeshServiceView,
-    decode_mesh_http_route,
-)
-from serinus.routing.kuma.writing import (
-    AT_REST,
-    Json,
-    bring_about,
-    collect,
-    metadata_change,
-    paths,
-    route_metadata,
-)
+from serinus.routing.kuma.dataplanes import canary_is_ready
+from serinus.routing.kuma.meshservices import declared_problems, has_ready_pods, live_problems
+from serinus.routing.kuma.objects import Marks, Objects, change_of, desired
+from serinus.routing.kuma.proxypatch import CookiePatches
+from serinus.routing.kuma.rules import carried, dicts, has_lost, merged_rules, services
+from serinus.routing.kuma.servicepolicies import ServicePolicies
+from serinus.routing.kuma.views import MeshHTTPRouteView, MeshServiceView
+from serinus.routing.kuma.writing import AT_REST, Json, paths, route_metadata
 from serinus.routing.router import Ability, RoutingError
 
 _ABILITIES = frozenset(
@@ -61,29 +52,20 @@ _ABILITIES = frozenset(
 _INSTEAD = {
     Ability.TIMEOUT: "remove it, or install Kuma's CRD meshtimeouts.kuma.io",
     Ability.RETRIES: "remove it, or install Kuma's CRD meshretries.kuma.io",
-    Ability.AFFINITY: "it takes MeshProxyPatches for Dataplanes by labels (Kuma 2.10 or newer); "
-    "remove it, or upgrade Kuma with its CRDs",
+    Ability.AFFINITY: "remove it, or install Kuma's CRD meshproxypatches.kuma.io",
 }
 
 
-def desired_route(canary: Canary, traffic: Traffic) -> Json:
+def desired_route(canary: Canary, traffic: Traffic, addressing: Addressing) -> Json:
     """The MeshHTTPRoute to create."""
-    labels, annotations = _metadata(canary)
-    return {
-        "apiVersion": MESHHTTPROUTES.api_version,
-        "kind": MESHHTTPROUTES.kind,
-        "metadata": {
-            "name": canary.apex_name,
-            "namespace": canary.namespace,
-            "labels": labels,
-            "annotations": annotations,
-            "ownerReferences": [owner_reference(canary)],
-        },
-        "spec": {"targetRef": {"kind": "Mesh"}, "to": _merged_to([], canary, traffic, "")},
-    }
+    to = _merged_to([], canary, traffic, addressing, "")
+    spec = {"targetRef": {"kind": "Mesh"}, "to": to}
+    return desired(MESHHTTPROUTES, canary, addressing.home(canary), _marks(canary), spec)
 
 
-def route_change(canary: Canary, live: MeshHTTPRouteView, traffic: Traffic) -> Json:
+def route_change(
+    canary: Canary, live: MeshHTTPRouteView, traffic: Traffic, addressing: Addressing
+) -> Json:
     """The merge patch that lets ``live`` carry the traffic; empty when it does.
 
     Ours are: that the route is for all callers, our rules for requests to the apex, and our
@@ -99,43 +81,57 @@ def route_change(canary: Canary, live: MeshHTTPRouteView, traffic: Traffic) -> J
         spec["targetRef"] = narrowed
     to = dicts(found.get("to"))
     before = live.metadata.annotations.get(filters.FILTERS)
-    merged = _merged_to(to, canary, traffic, before or "")
+    merged = _merged_to(to, canary, traffic, addressing, before or "")
     if merged != to:
         spec["to"] = merged
-    metadata = metadata_change(live.metadata, *_metadata(canary))
+    change = change_of(canary, addressing.home(canary), live.metadata, _marks(canary), spec)
     if before is not None and not filters.types(canary):
+        metadata = change.setdefault("metadata", {})
         metadata.setdefault("annotations", {})[filters.FILTERS] = None
-    owners = owners_with(canary, live.metadata)
-    if owners is not None:
-        metadata["ownerReferences"] = owners
-    return {key: value for key, value in (("metadata", metadata), ("spec", spec)) if value}
+    return change
 
 
 def carried_traffic(canary: Canary, live: MeshHTTPRouteView) -> Traffic | None:
-    """The traffic that a route carries; None when it is no split between these two."""
-    for entry in dicts(msgspec.json.decode(live.spec).get("to")):
-        if _leads_to_apex(entry, canary):
-            return carried(canary, dicts(entry.get("rules")))
-    return None
+    """The traffic that a route carries, in whatever dialect; None when it is no split between
+    these two."""
+    rules = [
+        rule
+        for entry in dicts(msgspec.json.decode(live.spec).get("to"))
+        if is_apex(canary, _target(entry))
+        for rule in dicts(entry.get("rules"))
+    ]
+    return carried(canary, rules)
+
+
+def in_dialect(canary: Canary, live: MeshHTTPRouteView, addressing: Addressing) -> bool:
+    """Whether a route has anything to say of the apex in this dialect. A route of ours that has
+    not is one of another dialect, and no edit of anybody's."""
+    entries = dicts(msgspec.json.decode(live.spec).get("to"))
+    targets = [meaning(_target(entry)) for entry in entries]
+    strange = any(is_lost(ref) or is_apex(canary, ref) for ref in targets)
+    return addressing.apex(canary) in targets or not strange
 
 
 class MeshHTTPRouteRouter:
-    """The `Router` of meshes with MeshServices on Kuma 2.9 to 2.14.
+    """The `Router` of one dialect of MeshHTTPRoutes.
 
-    ``patches`` is None where cookies cannot be handed out, ``timeouts`` and ``retries`` are where
-    Kuma has not the kind.
+    ``mesh_services`` is None where the dialect's references lead to none. ``patches`` is None
+    where cookies cannot be handed out, ``timeouts`` and ``retries`` are where Kuma has not the
+    kind.
     """
 
     def __init__(
         self,
         client: Client,
-        routes: Cache[MeshHTTPRouteView],
-        mesh_services: Cache[MeshServiceView],
+        addressing: Addressing,
+        routes: Objects[MeshHTTPRouteView],
+        mesh_services: Cache[MeshServiceView] | None,
         patches: CookiePatches | None = None,
         timeouts: ServicePolicies | None = None,
         retries: ServicePolicies | None = None,
     ) -> None:
         self._client = client
+        self._addressing = addressing
         self._routes = routes
         self._mesh_services = mesh_services
         self._patches = patches
@@ -151,15 +147,12 @@ class MeshHTTPRouteRouter:
 
     def problems(self, canary: Canary) -> tuple[Problem, ...]:
         found = list(declared_problems(canary))
-        live = self._live(canary)
-        if live is not None and not belongs(canary, live.metadata):
-            found.append(
-                Problem(
-                    "spec.service.name",
-                    f"MeshHTTPRoute {canary.apex_name}.{canary.namespace} belongs to somebody "
-                    "else; delete or rename it, or give the canary's service another name",
-                )
-            )
+        found += self._routes.problems(
+            canary,
+            self._addressing.home(canary),
+            "spec.service.name",
+            "or give the canary's service another name",
+        )
         found += matches.problems(canary)
         found += filters.problems(canary)
         found += servicepolicies.problems(canary)
@@ -169,151 +162,151 @@ class MeshHTTPRouteRouter:
             found += self._patches.problems(canary)
         for policies in self._policies.values():
             found += policies.problems(canary)
-        return tuple(found)
+        return tuple(dict.fromkeys(found))
 
     def preflight(self, canary: Canary) -> tuple[Problem, ...]:
         """What would make Kuma not give the canary its share of the traffic."""
+        if self._mesh_services is None:
+            return ()
         return live_problems(canary, self._mesh_services)
 
     def drift(self, canary: Canary) -> tuple[str, ...]:
         live = self._live(canary)
-        if live is None:
+        if live is None or not in_dialect(canary, live, self._addressing):
             return ()
         traffic = carried_traffic(canary, live) or AT_REST
-        drifted = paths(route_change(canary, live, traffic))
+        drifted = paths(route_change(canary, live, traffic, self._addressing))
         for policies in self._policies.values():
             drifted += tuple(policies.drift(canary))
         if self._patches is None or traffic.affinity is None:
             return drifted
         try:
-            wanted = self._wanted_patches(canary, traffic.affinity)
+            wanted = self._patches.wanted(canary, traffic.affinity)
         except RoutingError:
             return drifted
         return (*drifted, *self._patches.drift(canary, wanted))
 
     async def reconcile(self, canary: Canary, traffic: Traffic) -> list[Written]:
-        if traffic.reaches_canary or traffic.affinity is not None:
+        if traffic.reaches_canary:
             # All traffic to the primary is always safe: a route that does not resolve leads to
             # the apex, which selects the primary too. So going back never has to wait.
             found = self.preflight(canary)
             if found:
                 raise RoutingError("; ".join(str(problem) for problem in found))
-        if traffic.mirrored and not self._can_mirror(canary):
-            # Kuma cannot build the configuration of a single caller from a mirror to nowhere.
-            await self._write_route(canary, replace(traffic, mirrored=False))
+        if await self._lacks_pods(canary, traffic):
+            if traffic.mirrored:
+                # Kuma cannot build the configuration of a single caller from a mirror to nowhere.
+                await self._write_route(canary, replace(traffic, mirrored=False))
             raise RoutingError(
                 f"Kuma knows of no ready pod of {canary.canary_service}.{canary.namespace} yet, so "
-                "requests are not mirrored to it"
+                f"requests are not {'mirrored' if traffic.mirrored else 'led'} to it"
             )
         # Cookies are handed out before the route sends anybody anywhere, and until it has ceased
         # to. The other way round a caller could come to the canary, and go without one.
-        wanted = {} if traffic.affinity is None else self._wanted_patches(canary, traffic.affinity)
-        wrote = []
+        wrote: list[Written] = []
         if self._patches is not None:
+            wanted = self._patches.wanted(canary, traffic.affinity)
             wrote += await self._patches.reconcile(canary, wanted)
-        elif wanted:
-            raise RoutingError(f"cookies cannot be handed out; {_INSTEAD[Ability.AFFINITY]}")
-        wrote += await self._write_route(canary, traffic)
-        if self._patches is not None:
+            wrote += await self._write_route(canary, traffic)
             await self._patches.remove(canary, kept=wanted)
+        elif traffic.affinity is not None:
+            raise RoutingError(f"cookies cannot be handed out; {_INSTEAD[Ability.AFFINITY]}")
+        else:
+            wrote += await self._write_route(canary, traffic)
         for policies in self._policies.values():
             wrote += await policies.reconcile(canary)
+        await self._routes.remove(canary, but=[self._addressing.home(canary)])
         return wrote
 
     async def finalize(self, canary: Canary) -> None:
-        live = self._live(canary)
-        if live is not None and belongs(canary, live.metadata):
-            with contextlib.suppress(NotFound):
-                await self._client.delete(
-                    MESHHTTPROUTES,
-                    canary.namespace,
-                    canary.apex_name,
-                    uid=live.metadata.uid or None,
-                )
+        await self._routes.remove(canary)
         if self._patches is not None:
             await self._patches.remove(canary, kept={})
         for policies in self._policies.values():
             await policies.remove(canary)
 
     async def collect(self, exists: Callable[[str, str], bool]) -> None:
-        await collect(self._client, MESHHTTPROUTES, self._routes.values(), exists)
+        await self._routes.collect(exists)
         if self._patches is not None:
             await self._patches.collect(exists)
         for policies in self._policies.values():
             await policies.collect(exists)
 
     async def _write_route(self, canary: Canary, traffic: Traffic) -> list[Written]:
-        return await bring_about(
-            self._client,
-            MESHHTTPROUTES,
-            canary.namespace,
-            canary.apex_name,
-            self._live(canary),
-            decode=decode_mesh_http_route,
-            body=lambda: desired_route(canary, traffic),
-            change=lambda route: route_change(canary, route, traffic),
+        return await self._routes.have(
+            self._addressing.home(canary),
+            body=lambda: desired_route(canary, traffic, self._addressing),
+            change=lambda route: route_change(canary, route, traffic, self._addressing),
         )
 
-    def _wanted_patches(self, canary: Canary, affinity: Affinity) -> Wanted:
-        attributes = canary.spec.analysis.session_affinity
-        if attributes is None:
-            raise RoutingError("there is no spec.analysis.sessionAffinity to make a cookie by")
-        to_canary, to_primary = names(canary)
-        sides = [(to_canary, canary.canary_service, affinity.cookie)]
-        if affinity.primary_cookie is not None:
-            sides.append((to_primary, canary.primary_service, affinity.primary_cookie))
-        return {
-            name: patch_spec(
-                pod_labels(canary.namespace, service, self._mesh_services), cookie, attributes
-            )
-            for name, service, cookie in sides
-        }
-
-    def _can_mirror(self, canary: Canary) -> bool:
-        return has_ready_pods(canary.namespace, canary.canary_service, self._mesh_services)
+    async def _lacks_pods(self, canary: Canary, traffic: Traffic) -> bool:
+        """Whether Kuma would make nothing, or worse, of what is to be led to the canary, since it
+        knows of no ready pod there."""
+        if self._addressing.by_tag:
+            live = self._live(canary)
+            before = (None if live is None else carried_traffic(canary, live)) or AT_REST
+            first = traffic.reaches_canary and not before.reaches_canary
+            first = first or (traffic.mirrored and not before.mirrored)
+            return first and not await canary_is_ready(self._client, canary)
+        if not traffic.mirrored or not self._addressing.mirrors_need_pods:
+            return False
+        services = self._mesh_services
+        service = canary.canary_service
+        return services is None or not has_ready_pods(canary.namespace, service, services)
 
     def _live(self, canary: Canary) -> MeshHTTPRouteView | None:
-        return self._routes.get(canary.namespace, canary.apex_name)
+        return self._routes.live(self._addressing.home(canary))
 
 
-def _metadata(canary: Canary) -> tuple[dict[str, str], dict[str, str]]:
+def _marks(canary: Canary) -> Marks:
     labels, annotations = route_metadata(canary)
     written = filters.types(canary)
     if written:
         annotations[filters.FILTERS] = written
-    return {**labels, MESH_LABEL: canary.mesh}, annotations
+    return labels, annotations
 
 
-def _merged_to(found: list[Json], canary: Canary, traffic: Traffic, before: str) -> list[Json]:
+def _merged_to(
+    found: list[Json], canary: Canary, traffic: Traffic, addressing: Addressing, before: str
+) -> list[Json]:
     """``spec.to`` with our rules in it, in the place of the first entry that is for our apex.
 
     ``before`` is what `filters.FILTERS` says of the rules that are there.
     """
     types = frozenset(before.split(",")) - {""}
+    known = [entry for entry in found if is_apex(canary, _target(entry))]
+    rules = [rule for entry in known for rule in dicts(entry.get("rules"))]
+    ours = merged_rules(rules, canary, traffic, addressing, types)
     merged: list[Json] = []
-    placed = False
     for entry in found:
-        if _leads_to_apex(entry, canary):
-            if not placed:
-                rules = merged_rules(dicts(entry.get("rules")), canary, traffic, types)
-                merged.append({**entry, "rules": rules})
-                placed = True
-        elif not _is_stale(entry, canary):
-            merged.append(entry)
-    if not placed:
-        rules = merged_rules([], canary, traffic, types)
-        merged.append({"targetRef": apex_ref(canary), "rules": rules})
+        if not is_apex(canary, _target(entry)):
+            merged += _kept(entry, canary)
+        elif entry is known[0]:
+            ref = readdressed(_target(entry), addressing.apex(canary))
+            merged.append({**entry, "targetRef": ref, "rules": ours})
+    if not known:
+        merged.append({"targetRef": addressing.apex(canary), "rules": ours})
     return merged
 
 
-def _leads_to_apex(entry: Json, canary: Canary) -> bool:
-    ref = entry.get("targetRef") or {}
-    return {key: ref[key] for key in ("kind", *NARROWING) if key in ref} == apex_ref(canary)
+def _kept(entry: Json, canary: Canary) -> list[Json]:
+    """What stays of an entry that is not for the apex's port: all of it, but for what leads
+    nowhere any more, which Kuma 3 would refuse the whole route for."""
+    rules = dicts(entry.get("rules"))
+    whole = [rule for rule in rules if not has_lost(rule)]
+    if is_lost(_target(entry)) or _is_stale(entry, canary) or (rules and not whole):
+        return []
+    return [entry if whole == rules else {**entry, "rules": whole}]
 
 
 def _is_stale(entry: Json, canary: Canary) -> bool:
-    """Whether an entry is a split of ours for a port name that the apex no longer has."""
-    ref = entry.get("targetRef") or {}
-    names = {ref.get("name") for rule in dicts(entry.get("rules")) for ref in backend_refs(rule)}
+    """Whether an entry is a split of ours for a port that the apex no longer has."""
+    led = [services(rule, canary) for rule in dicts(entry.get("rules"))]
     ours = {canary.primary_service, canary.canary_service}
-    return ref.get("name") == canary.apex_name and bool(names) and names <= ours
+    of_apex = service_named(canary, _target(entry)) == canary.apex_name
+    return of_apex and any(led) and set().union(*led) <= ours
+
+
+def _target(entry: Json) -> Json:
+    ref = entry.get("targetRef")
+    return ref if isinstance(ref, dict) else {}

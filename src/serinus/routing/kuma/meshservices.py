@@ -1,20 +1,15 @@
-"""Whether a mesh would obey a MeshHTTPRoute by MeshService name.
+"""Whether a mesh would obey a MeshHTTPRoute to MeshServices.
 
 Kuma 2 drops a backend silently when its MeshService is missing or its port is not HTTP; the share
-goes to the other one, or all of it to the apex. So before a canary gets any traffic, this is
-looked at.
+goes to the other one, or all of it to the apex. Kuma 3 answers it with 500. So before a canary gets
+any traffic, this is looked at.
 """
-
-from collections.abc import Mapping
 
 from serinus.api.canary import Canary
 from serinus.api.problem import Problem
 from serinus.api.service import CustomMetadata
 from serinus.cluster.cache import Cache
 from serinus.routing.kuma.views import MeshServiceView
-from serinus.routing.router import RoutingError
-
-NAMESPACE_TAG = "k8s.kuma.io/namespace"
 
 HTTP = frozenset({"http", "http2", "grpc"})
 """The protocols that a MeshHTTPRoute routes."""
@@ -28,8 +23,8 @@ def declared_problems(canary: Canary) -> tuple[Problem, ...]:
         found.append(
             Problem(
                 "spec.service.headless",
-                "a headless Service becomes one MeshService per pod, which no route can split "
-                "by name; remove headless",
+                "callers of a headless Service choose among its pods themselves, so no route can "
+                "split their requests; remove headless",
             )
         )
     roles: tuple[CustomMetadata, ...] = (service.apex, service.primary, service.canary)
@@ -85,21 +80,3 @@ def has_ready_pods(namespace: str, name: str, mesh_services: Cache[MeshServiceVi
     """Whether Kuma knows of a ready pod of the service, about two seconds after Kubernetes."""
     view = mesh_services.get(namespace, name)
     return view is not None and view.spec.state == "Available"
-
-
-def pod_labels(
-    namespace: str, name: str, mesh_services: Cache[MeshServiceView]
-) -> Mapping[str, str]:
-    """The labels by which the service selects its pods.
-
-    Raises `RoutingError` where it does not select by labels: nothing may be said to all pods.
-    """
-    view = mesh_services.get(namespace, name)
-    tags = view.spec.selector.dataplane_tags if view is not None else {}
-    labels = {key: value for key, value in tags.items() if key != NAMESPACE_TAG}
-    if not labels:
-        raise RoutingError(
-            f"MeshService {name}.{namespace} does not say by which labels its pods are selected "
-            "(spec.selector.dataplaneTags), so they cannot hand out cookies"
-        )
-    return labels

@@ -4,9 +4,11 @@ from collections.abc import Callable
 
 from serinus.api.canary import Canary
 from serinus.api.problem import Problem
+from serinus.cluster.cache import Cache
 from serinus.cluster.client import Client
 from serinus.cluster.written import Written
 from serinus.rollout.effects import Traffic
+from serinus.routing.kuma.addressing import Addressing, ByLabels, ByName, ByTag
 from serinus.routing.kuma.dialect import (
     ANNOTATION,
     ANNOTATION_PATH,
@@ -19,9 +21,16 @@ from serinus.routing.kuma.dialect import (
 )
 from serinus.routing.kuma.discovery import ForeignTrafficRoutes, KumaCaches, KumaKinds
 from serinus.routing.kuma.meshhttproute import MeshHTTPRouteRouter
-from serinus.routing.kuma.proxypatch import CookiePatches
+from serinus.routing.kuma.objects import Objects
+from serinus.routing.kuma.proxypatch import CookiePatches, Selector, selects_nothing
 from serinus.routing.kuma.servicepolicies import retries, timeouts
 from serinus.routing.kuma.trafficroute import TrafficRouteRouter
+from serinus.routing.kuma.views import (
+    decode_mesh_http_route,
+    decode_mesh_proxy_patch,
+    decode_policy,
+)
+from serinus.routing.kuma.writing import View
 from serinus.routing.router import Ability, Router, RoutingError
 
 
@@ -31,7 +40,8 @@ class KumaRouter:
     ``kinds`` are those of `discover`. When they change (Kuma was upgraded), make a new router
     with new caches. ``assumed_mode`` is the `spec.meshServices.mode` of meshes that this operator
     may not read; empty when nobody has told it. ``override`` is the dialect that was chosen for
-    all canaries; a canary's own annotation goes before it.
+    all canaries; a canary's own annotation goes before it. ``selector`` tells by which labels a
+    Service selects its pods; one who only asks for problems need not know.
     """
 
     def __init__(
@@ -41,6 +51,8 @@ class KumaRouter:
         caches: KumaCaches,
         assumed_mode: str = "",
         override: Override | None = None,
+        *,
+        selector: Selector = selects_nothing,
     ) -> None:
         self._kinds = kinds
         self._override = override
@@ -50,16 +62,10 @@ class KumaRouter:
         self._routers: dict[Dialect, Router] = {}
         if caches.traffic_routes is not None:
             self._routers[Dialect.TRAFFIC_ROUTE] = TrafficRouteRouter(client, caches.traffic_routes)
-        if caches.mesh_http_routes is not None and caches.mesh_services is not None:
-            patches = caches.mesh_proxy_patches
-            self._routers[Dialect.MESH_SERVICE_NAME] = MeshHTTPRouteRouter(
-                client,
-                caches.mesh_http_routes,
-                caches.mesh_services,
-                None if patches is None else CookiePatches(client, patches),
-                None if caches.mesh_timeouts is None else timeouts(client, caches.mesh_timeouts),
-                None if caches.mesh_retries is None else retries(client, caches.mesh_retries),
-            )
+        self._routers |= _mesh_http_route_routers(client, kinds, caches, selector)
+        self._families = tuple({type(one): one for one in self._routers.values()}.values())
+        """One router for each kind of route; it takes those of its kind away, whatever the
+        dialect."""
 
     def dialect(self, canary: Canary) -> Dialect | Problem:
         """The dialect of the canary's mesh, or why none can be written in."""
@@ -106,15 +112,19 @@ class KumaRouter:
         router = self._router(canary)
         if isinstance(router, Problem):
             raise RoutingError(str(router))
-        return await router.reconcile(canary, traffic)
+        wrote = await router.reconcile(canary, traffic)
+        for other in self._families:
+            if type(other) is not type(router):
+                # What the mesh lived by before. The new route holds already.
+                await other.finalize(canary)
+        return wrote
 
     async def finalize(self, canary: Canary) -> None:
-        # A route may be there in a dialect that the mesh has left since.
-        for router in self._routers.values():
+        for router in self._families:
             await router.finalize(canary)
 
     async def collect(self, exists: Callable[[str, str], bool]) -> None:
-        for router in self._routers.values():
+        for router in self._families:
             await router.collect(exists)
 
     def _router(self, canary: Canary) -> Router | Problem:
@@ -123,3 +133,40 @@ class KumaRouter:
             return dialect
         unwritten = Problem("spec.provider", f"Serinus does not write a {dialect.value} yet")
         return self._routers.get(dialect, unwritten)
+
+
+def _mesh_http_route_routers(
+    client: Client, kinds: KumaKinds, caches: KumaCaches, selector: Selector
+) -> dict[Dialect, Router]:
+    """One for each dialect that the cluster has the kinds for, all over the same objects."""
+
+    def objects(cache: Cache[View] | None, decode: Callable[[bytes], View]) -> Objects[View] | None:
+        return None if cache is None else Objects(client, cache, decode)
+
+    routes = objects(caches.mesh_http_routes, decode_mesh_http_route)
+    if routes is None:
+        return {}
+    patches = objects(caches.mesh_proxy_patches, decode_mesh_proxy_patch)
+    for_timeouts = objects(caches.mesh_timeouts, decode_policy)
+    for_retries = objects(caches.mesh_retries, decode_policy)
+    system = kinds.system_namespace
+    cookies = None
+    if patches is not None:
+        cookies = CookiePatches(patches, selector, None if kinds.patches_by_label else system)
+    ways: dict[Dialect, Addressing] = {
+        Dialect.SERVICE_TAG: ByTag(None if kinds.policies_in_app_namespaces else system)
+    }
+    if caches.mesh_services is not None:
+        ways |= {Dialect.MESH_SERVICE_NAME: ByName(), Dialect.LABELS: ByLabels()}
+    return {
+        dialect: MeshHTTPRouteRouter(
+            client,
+            way,
+            routes,
+            None if way.by_tag else caches.mesh_services,
+            cookies,
+            None if for_timeouts is None else timeouts(for_timeouts, way),
+            None if for_retries is None else retries(for_retries, way),
+        )
+        for dialect, way in ways.items()
+    }

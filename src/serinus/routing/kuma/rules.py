@@ -1,4 +1,4 @@
-"""The rules for requests to the apex in a MeshHTTPRoute by MeshService name.
+"""The rules for requests to the apex in a MeshHTTPRoute, in every dialect.
 
 Ours are the rule for every request (or for those of `spec.service.match`) and, while the traffic
 asks for them, narrower ones: of the cookies that hold callers, and of the requests of an A/B test.
@@ -7,48 +7,48 @@ Kuma tries narrower ones first, equally narrow ones in their order.
 Others may have rules there too, and theirs stay. A rule is ours by what it says, so that none is
 left behind whatever happens between two writes: one that takes the requests of the A/B test or of a
 cookie, and every rule that leads to the canary, since nobody but the rollout knows when its pods
-can serve.
+can serve. References of ours are known in whichever dialect they are, and written in one.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
 from serinus.api.canary import Canary
-from serinus.cluster.kinds import MESHSERVICES
 from serinus.rollout.effects import Affinity, Traffic, Weights
+from serinus.routing.kuma.addressing import Addressing, is_lost, readdressed, service_named
 from serinus.routing.kuma.cookies import held, holding
 from serinus.routing.kuma.filters import service_filters
 from serinus.routing.kuma.matches import route_matches, service_matches, within
-from serinus.routing.kuma.tags import canary_tag
 
 Json = dict[str, Any]
-
-NARROWING = ("name", "namespace", "labels", "tags", "sectionName", "proxyTypes", "mesh")
-"""Fields of a reference that change what it means. Others may be added by a newer Kuma's
-defaults; removing those would be a fight without end."""
 
 EVERYTHING = 100
 """The weight of a rule's only backend. Percent of the requests that are mirrored by default."""
 
 
 def merged_rules(
-    found: list[Json], canary: Canary, traffic: Traffic, before: frozenset[str]
+    found: list[Json],
+    canary: Canary,
+    traffic: Traffic,
+    addressing: Addressing,
+    before: frozenset[str],
 ) -> list[Json]:
     """The rules that carry the traffic: those found, without ours that are no longer wanted, and
     with ours that are missing, before the rule that splits.
 
-    ``before`` are the types of the filters that Serinus has put there.
+    ``before`` are the types of the filters that Serinus has put there. Rules of others that lead
+    nowhere any more go, since Kuma 3 would refuse the whole route for them.
     """
     split = service_matches(canary)
     asked = service_filters(canary)
     ours = before | {str(one["type"]) for one in asked}
-    missing = _wanted(canary, traffic, asked)
+    missing = _wanted(canary, traffic, addressing, asked)
     merged: list[Json] = []
     for rule in found:
         wanted = _take(missing, rule.get("matches"))
         if wanted is not None:
             merged.append(_merged(rule, wanted, canary, ours))
-        elif not _is_ours(rule, canary):
+        elif not _is_ours(rule, canary) and not has_lost(rule):
             merged.append(rule)
     at = next((at for at, rule in enumerate(merged) if rule.get("matches") == split), len(merged))
     return merged[:at] + [_merged({}, rule, canary, ours) for rule in missing] + merged[at:]
@@ -66,7 +66,7 @@ def carried(canary: Canary, rules: list[Json]) -> Traffic | None:
     for rule in rules:
         cookie = held(rule.get("matches"))
         if cookie is not None:
-            cookies.setdefault(",".join(sorted(_names(rule))), cookie)
+            cookies.setdefault(",".join(sorted(services(rule, canary))), cookie)
     cookie = cookies.get(canary.canary_service)
     match = within(every, route_matches(canary.spec.analysis.match))
     return Traffic(
@@ -75,6 +75,17 @@ def carried(canary: Canary, rules: list[Json]) -> Traffic | None:
         mirrored=any(_is_our_mirror(one, canary) for one in _filters(split)),
         affinity=None if cookie is None else Affinity(cookie, cookies.get(canary.primary_service)),
     )
+
+
+def services(rule: Json, canary: Canary) -> set[str]:
+    """Which of the canary's Services a rule leads to; an empty name stands for all others."""
+    return {service_named(canary, ref) or "" for ref in backend_refs(rule)}
+
+
+def has_lost(rule: Json) -> bool:
+    """Whether a rule leads nowhere with a part of what it takes."""
+    mirrors = [_mirrored_to(one) for one in _filters(rule)]
+    return any(map(is_lost, [*backend_refs(rule), *mirrors]))
 
 
 def backend_refs(rule: Json) -> list[Json]:
@@ -87,7 +98,16 @@ def dicts(value: Any) -> list[Json]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
-def _wanted(canary: Canary, traffic: Traffic, asked: list[Json]) -> list[Json]:
+def _wanted(
+    canary: Canary, traffic: Traffic, addressing: Addressing, asked: list[Json]
+) -> list[Json]:
+    def rule(matches: list[Json], shares: Mapping[str, int], filters: list[Json]) -> Json:
+        refs = [
+            {**addressing.backend(canary, service), "weight": weight}
+            for service, weight in shares.items()
+        ]
+        return {"matches": matches, "default": {"filters": filters, "backendRefs": refs}}
+
     every = service_matches(canary)
     to_canary = {canary.canary_service: EVERYTHING}
     to_primary = {canary.primary_service: EVERYTHING}
@@ -95,39 +115,26 @@ def _wanted(canary: Canary, traffic: Traffic, asked: list[Json]) -> list[Json]:
         canary.primary_service: traffic.weights.primary,
         canary.canary_service: traffic.weights.canary,
     }
-    mirrored = [*asked, _mirror(canary)] if traffic.mirrored else asked
+    mirrored = [*asked, _mirror(canary, addressing)] if traffic.mirrored else asked
     wanted: list[Json] = []
     if traffic.affinity is not None:
         cookie = holding(traffic.affinity.cookie)
-        wanted.append(_rule(canary, within(every, [cookie]), to_canary, asked))
+        wanted.append(rule(within(every, [cookie]), to_canary, asked))
     matches = within(every, route_matches(canary.spec.analysis.match))
     if traffic.matched and matches:
-        wanted.append(_rule(canary, matches, to_canary, asked))
+        wanted.append(rule(matches, to_canary, asked))
     if traffic.affinity is not None and traffic.affinity.primary_cookie is not None:
         cookie = holding(traffic.affinity.primary_cookie)
-        wanted.append(_rule(canary, within(every, [cookie]), to_primary, mirrored))
-    return [*wanted, _rule(canary, every, split, mirrored)]
+        wanted.append(rule(within(every, [cookie]), to_primary, mirrored))
+    return [*wanted, rule(every, split, mirrored)]
 
 
-def _rule(
-    canary: Canary, matches: list[Json], shares: Mapping[str, int], filters: list[Json]
-) -> Json:
-    port = canary.spec.service.port
-    refs = [
-        {"kind": MESHSERVICES.kind, "name": name, "port": port, "weight": weight}
-        for name, weight in shares.items()
-    ]
-    return {"matches": matches, "default": {"filters": filters, "backendRefs": refs}}
-
-
-def _mirror(canary: Canary) -> Json:
-    """The filter that copies requests to the canary. Up to Kuma 2.14 a mirror is looked up by
-    service tag whatever its reference says, and one with a port leads nowhere."""
+def _mirror(canary: Canary, addressing: Addressing) -> Json:
+    """The filter that copies requests to the canary."""
     percentage = canary.spec.analysis.mirror_weight or EVERYTHING
-    backend = {"kind": MESHSERVICES.kind, "name": canary_tag(canary)}
     return {
         "type": "RequestMirror",
-        "requestMirror": {"percentage": percentage, "backendRef": backend},
+        "requestMirror": {"percentage": percentage, "backendRef": addressing.mirror(canary)},
     }
 
 
@@ -146,7 +153,7 @@ def _is_ours(rule: Json, canary: Canary) -> bool:
         matches == every
         or held(matches) is not None
         or (bool(matches) and matches == within(every, route_matches(canary.spec.analysis.match)))
-        or not _names(rule).isdisjoint((canary.canary_service, canary_tag(canary)))
+        or canary.canary_service in services(rule, canary)
     )
 
 
@@ -158,7 +165,9 @@ def _merged(rule: Json, wanted: Json, canary: Canary, ours: frozenset[str]) -> J
         default["filters"] = filters
     else:
         default.pop("filters", None)
-    default["backendRefs"] = _merged_refs(backend_refs(rule), wanted["default"]["backendRefs"])
+    default["backendRefs"] = merged_refs(
+        backend_refs(rule), wanted["default"]["backendRefs"], canary
+    )
     return {**rule, "matches": wanted["matches"], "default": default}
 
 
@@ -185,40 +194,36 @@ def _merged_filters(
 
 def _merged_mirror(found: Json, wanted: Json) -> Json:
     mirror = wanted["requestMirror"]
-    known = {key: value for key, value in found["backendRef"].items() if key != "port"}
-    return {**found, **mirror, "backendRef": {**_unnarrowed(known), **mirror["backendRef"]}}
+    ref = readdressed(found["backendRef"], mirror["backendRef"])
+    return {**found, **mirror, "backendRef": ref}
 
 
 def _is_our_mirror(one: Json, canary: Canary) -> bool:
-    ref = (one.get("requestMirror") or {}).get("backendRef") or {}
-    return ref.get("name") in (canary.canary_service, canary_tag(canary))
+    ref = _mirrored_to(one)
+    return is_lost(ref) or service_named(canary, ref) == canary.canary_service
 
 
-def _merged_refs(found: list[Json], wanted: list[Json]) -> list[Json]:
+def _mirrored_to(one: Json) -> Json:
+    return (one.get("requestMirror") or {}).get("backendRef") or {}
+
+
+def merged_refs(found: list[Json], wanted: list[Json], canary: Canary) -> list[Json]:
     """The wanted backends, in the order found, with what a newer Kuma's defaults put beside."""
-    missing = {ref["name"]: ref for ref in wanted}
+    missing = {service_named(canary, ref): ref for ref in wanted}
     merged = [
-        {**_unnarrowed(ref), **missing.pop(ref["name"])}
+        readdressed(ref, missing.pop(service))
         for ref in found
-        if ref.get("name") in missing
+        if (service := service_named(canary, ref)) in missing
     ]
     return merged + list(missing.values())
-
-
-def _unnarrowed(ref: Json) -> Json:
-    return {key: value for key, value in ref.items() if key not in NARROWING}
 
 
 def _filters(rule: Json) -> list[Json]:
     return dicts((rule.get("default") or {}).get("filters"))
 
 
-def _names(rule: Json) -> set[str]:
-    return {str(ref.get("name")) for ref in backend_refs(rule)}
-
-
 def _weights(canary: Canary, refs: list[Json]) -> Weights | None:
-    shares = {str(ref.get("name")): int(ref.get("weight", 1)) for ref in refs}
+    shares = {service_named(canary, ref): int(ref.get("weight", 1)) for ref in refs}
     names = (canary.primary_service, canary.canary_service)
     if len(refs) != 2 or set(shares) != set(names) or sum(shares.values()) != 100:
         return None

@@ -1,12 +1,10 @@
 """`spec.service.timeout` and `retries`: a MeshTimeout and a MeshRetry for requests to the apex.
 
-They are no part of a route in Kuma. In the canary's namespace, and for a MeshService by name, such
-a policy is a producer's: it holds for callers of every namespace, as the route does.
+They are no part of a route in Kuma. They stand where the route does and lead to the apex as it
+does, so they hold for the callers of every namespace, too.
 """
 
-import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 
 import msgspec
@@ -14,25 +12,14 @@ import msgspec
 from serinus.api.canary import Canary
 from serinus.api.duration import seconds
 from serinus.api.problem import Problem
-from serinus.cluster.cache import Cache
-from serinus.cluster.client import Client
-from serinus.cluster.errors import NotFound
-from serinus.cluster.kinds import MESHRETRIES, MESHSERVICES, MESHTIMEOUTS
-from serinus.cluster.ownership import owner_reference
 from serinus.cluster.resource import Resource
 from serinus.cluster.written import Written
-from serinus.routing.kuma.belonging import MESH_LABEL, belongs, owners_with
+from serinus.routing.kuma.addressing import NARROWING, Addressing, meaning
+from serinus.routing.kuma.objects import Objects, change_of, desired
 from serinus.routing.kuma.proxypatch import covers
-from serinus.routing.kuma.rules import NARROWING
-from serinus.routing.kuma.views import PolicyView, decode_policy
-from serinus.routing.kuma.writing import (
-    Json,
-    bring_about,
-    collect,
-    metadata_change,
-    paths,
-    route_metadata,
-)
+from serinus.routing.kuma.rules import dicts
+from serinus.routing.kuma.views import PolicyView
+from serinus.routing.kuma.writing import Json, paths, route_metadata
 
 RETRY_ON = {
     "5xx": "5xx",
@@ -48,12 +35,6 @@ RETRY_ON = {
 
 _TIMEOUT, _RETRIES = "spec.service.timeout", "spec.service.retries"
 _UNITS = ((10**6, "ms"), (10**3, "µs"), (1, "ns"))
-
-
-def apex_ref(canary: Canary) -> Json:
-    """The reference to the port of the apex that callers use."""
-    section = canary.spec.service.port_name_or_default
-    return {"kind": MESHSERVICES.kind, "name": canary.apex_name, "sectionName": section}
 
 
 def timeout_conf(canary: Canary) -> Json:
@@ -115,110 +96,88 @@ def problems(canary: Canary) -> Iterator[Problem]:
             )
 
 
-@dataclass(frozen=True, slots=True)
 class ServicePolicies:
     """The policies of one kind; each canary has one while its ``field`` is set."""
 
-    client: Client
-    resource: Resource
-    cache: Cache[PolicyView]
-    field: str
-    asked: Callable[[Canary], bool]
-    conf: Callable[[Canary], Json]
+    def __init__(
+        self,
+        objects: Objects[PolicyView],
+        addressing: Addressing,
+        field: str,
+        asked: Callable[[Canary], bool],
+        conf: Callable[[Canary], Json],
+    ) -> None:
+        self._objects = objects
+        self._addressing = addressing
+        self._field = field
+        self._asked = asked
+        self._conf = conf
 
     def problems(self, canary: Canary) -> Iterator[Problem]:
         """A policy of our name that is somebody else's."""
-        live = self._live(canary)
-        if self.asked(canary) and live is not None and not belongs(canary, live.metadata):
-            yield Problem(
-                self.field,
-                f"{self.resource.kind} {canary.apex_name}.{canary.namespace} belongs to somebody "
-                "else; delete or rename it, or remove this field",
-            )
+        if self._asked(canary):
+            home = self._addressing.home(canary)
+            yield from self._objects.problems(canary, home, self._field, "or remove this field")
 
     def drift(self, canary: Canary) -> Iterator[str]:
         """Fields of the policy that is there which are not as wanted."""
-        live, conf = self._live(canary), self.conf(canary)
+        home = self._addressing.home(canary)
+        live, conf = self._objects.live(home), self._conf(canary)
         if live is not None and conf:
-            for path in paths(policy_change(canary, live, conf)):
-                yield f"{path} of {self.resource.kind} {canary.apex_name}"
+            for path in paths(policy_change(canary, live, conf, self._addressing)):
+                yield f"{path} of {self._objects.resource.kind} {home.name}"
 
     async def reconcile(self, canary: Canary) -> list[Written]:
         """Have the policy that is asked for, or none."""
-        conf = self.conf(canary)
+        conf = self._conf(canary)
         if not conf:
-            await self.remove(canary)
+            await self._objects.remove(canary)
             return []
-        return await bring_about(
-            self.client,
-            self.resource,
-            canary.namespace,
-            canary.apex_name,
-            self._live(canary),
-            decode=decode_policy,
-            body=partial(desired_policy, canary, self.resource, conf),
-            change=partial(policy_change, canary, conf=conf),
-        )
+        home = self._addressing.home(canary)
+        body = partial(desired_policy, canary, self._objects.resource, conf, self._addressing)
+        change = partial(policy_change, canary, conf=conf, addressing=self._addressing)
+        wrote = await self._objects.have(home, body, change)
+        await self._objects.remove(canary, but=[home])
+        return wrote
 
     async def remove(self, canary: Canary) -> None:
         """Delete the canary's policy."""
-        live = self._live(canary)
-        if live is not None and belongs(canary, live.metadata):
-            with contextlib.suppress(NotFound):
-                await self.client.delete(
-                    self.resource, canary.namespace, canary.apex_name, uid=live.metadata.uid or None
-                )
+        await self._objects.remove(canary)
 
     async def collect(self, exists: Callable[[str, str], bool]) -> None:
         """Delete those of canaries that do not exist."""
-        await collect(self.client, self.resource, self.cache.values(), exists)
-
-    def _live(self, canary: Canary) -> PolicyView | None:
-        return self.cache.get(canary.namespace, canary.apex_name)
+        await self._objects.collect(exists)
 
 
-def timeouts(client: Client, cache: Cache[PolicyView]) -> ServicePolicies:
+def timeouts(objects: Objects[PolicyView], addressing: Addressing) -> ServicePolicies:
     """The MeshTimeouts of `spec.service.timeout`."""
     return ServicePolicies(
-        client,
-        MESHTIMEOUTS,
-        cache,
+        objects,
+        addressing,
         _TIMEOUT,
         lambda canary: bool(canary.spec.service.timeout),
         timeout_conf,
     )
 
 
-def retries(client: Client, cache: Cache[PolicyView]) -> ServicePolicies:
+def retries(objects: Objects[PolicyView], addressing: Addressing) -> ServicePolicies:
     """The MeshRetries of `spec.service.retries`."""
     return ServicePolicies(
-        client,
-        MESHRETRIES,
-        cache,
+        objects,
+        addressing,
         _RETRIES,
         lambda canary: canary.spec.service.retries is not None,
         retry_conf,
     )
 
 
-def desired_policy(canary: Canary, resource: Resource, conf: Json) -> Json:
+def desired_policy(canary: Canary, resource: Resource, conf: Json, addressing: Addressing) -> Json:
     """The policy to create."""
-    labels, annotations = _metadata(canary)
-    return {
-        "apiVersion": resource.api_version,
-        "kind": resource.kind,
-        "metadata": {
-            "name": canary.apex_name,
-            "namespace": canary.namespace,
-            "labels": labels,
-            "annotations": annotations,
-            "ownerReferences": [owner_reference(canary)],
-        },
-        "spec": {"targetRef": {"kind": "Mesh"}, "to": _to(canary, conf)},
-    }
+    spec = {"targetRef": {"kind": "Mesh"}, "to": _to(canary, conf, addressing)}
+    return desired(resource, canary, addressing.home(canary), route_metadata(canary), spec)
 
 
-def policy_change(canary: Canary, live: PolicyView, conf: Json) -> Json:
+def policy_change(canary: Canary, live: PolicyView, conf: Json, addressing: Addressing) -> Json:
     """The merge patch that makes ``live`` say what is wanted; empty when it does."""
     found = msgspec.json.decode(live.spec)
     spec: Json = {}
@@ -226,23 +185,19 @@ def policy_change(canary: Canary, live: PolicyView, conf: Json) -> Json:
     narrowed: Json = {key: None for key in NARROWING if key in callers}
     if narrowed or callers.get("kind") != "Mesh":
         spec["targetRef"] = {"kind": "Mesh", **narrowed}
-    to = _to(canary, conf)
-    if not covers(found.get("to"), to):
+    to = _to(canary, conf, addressing)
+    if not covers(found.get("to"), to) or _targets(found["to"]) != _targets(to):
         spec["to"] = to
-    metadata = metadata_change(live.metadata, *_metadata(canary))
-    owners = owners_with(canary, live.metadata)
-    if owners is not None:
-        metadata["ownerReferences"] = owners
-    return {key: value for key, value in (("metadata", metadata), ("spec", spec)) if value}
+    home = addressing.home(canary)
+    return change_of(canary, home, live.metadata, route_metadata(canary), spec)
 
 
-def _to(canary: Canary, conf: Json) -> list[Json]:
-    return [{"targetRef": apex_ref(canary), "default": conf}]
+def _to(canary: Canary, conf: Json, addressing: Addressing) -> list[Json]:
+    return [{"targetRef": addressing.apex(canary), "default": conf}]
 
 
-def _metadata(canary: Canary) -> tuple[dict[str, str], dict[str, str]]:
-    labels, annotations = route_metadata(canary)
-    return {**labels, MESH_LABEL: canary.mesh}, annotations
+def _targets(to: list[Json]) -> list[Json]:
+    return [meaning(entry["targetRef"]) for entry in dicts(to)]
 
 
 def _conditions(text: str) -> list[str]:

@@ -37,14 +37,17 @@ from serinus.routing.router import Ability, RoutingError
 
 ABILITIES = frozenset({Ability.WEIGHTS, Ability.HEADER_MATCH})
 
-_NEWER = "remove it, or use Kuma 2.{} to 2.14 with spec.meshServices.mode Exclusive in the Mesh"
+_NEWER = (
+    "remove it, or use MeshHTTPRoutes: Kuma 2.6 or newer, in a mesh where no TrafficRoutes of "
+    "others are left"
+)
 _INSTEAD = {
-    Ability.QUERY_MATCH: f"match headers; or {_NEWER.format(9)}",
-    Ability.MIRROR: _NEWER.format(9),
-    Ability.AFFINITY: _NEWER.format(10),
-    Ability.SERVICE_MATCH: _NEWER.format(9),
-    Ability.HEADERS: _NEWER.format(9),
-    Ability.REWRITE: _NEWER.format(9),
+    Ability.QUERY_MATCH: f"match headers; or {_NEWER}",
+    Ability.MIRROR: _NEWER,
+    Ability.AFFINITY: _NEWER,
+    Ability.SERVICE_MATCH: _NEWER,
+    Ability.HEADERS: _NEWER,
+    Ability.REWRITE: _NEWER,
     Ability.TIMEOUT: "use Kuma's Timeout",
     Ability.RETRIES: "use Kuma's Retry",
 }

@@ -64,18 +64,11 @@ class MeshServicePort(Struct, frozen=True, rename="camel"):
     app_protocol: str = "tcp"
 
 
-class PodSelector(Struct, frozen=True, rename="camel"):
-    """Which pods are a MeshService's; Kuma puts their namespace in, too."""
-
-    dataplane_tags: dict[str, str] = {}
-
-
 class MeshServiceSpec(Struct, frozen=True):
     """The part of a MeshService's spec that a route depends on. ``state`` is Available while
     Kuma knows a pod of it that is ready."""
 
     ports: tuple[MeshServicePort, ...] = ()
-    selector: PodSelector = PodSelector()
     state: str = ""
 
 
