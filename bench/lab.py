@@ -26,6 +26,7 @@ from serinus.cluster.client import Client
 from serinus.cluster.kinds import CANARIES, DEPLOYMENTS, EVENTS, PODS
 from serinus.cluster.kubeconfig import from_kubeconfig
 from serinus.lab import world
+from serinus.lab.choices import DEFAULT_KUMA
 from serinus.lab.demo import manifests
 from serinus.lab.demo.kubectl import Kubectl
 from serinus.lab.demo.pace import shortened
@@ -228,7 +229,7 @@ def show(figures: dict[str, float]) -> None:
 def main() -> None:
     """Measure, print, clean up."""
     parser = argparse.ArgumentParser(description="What the lab costs.")
-    parser.add_argument("--kuma", default=world.DEFAULT_KUMA, help="version of Kuma to play")
+    parser.add_argument("--kuma", default=DEFAULT_KUMA, help="version of Kuma to play")
     parser.add_argument("--rest", type=float, default=30.0, help="seconds to measure rest for")
     options = parser.parse_args()
     world.down(NAME)

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from serinus.cli.lab import MeshServices
+
 DEFAULT_NAME = "demo"
 
 
@@ -18,6 +20,10 @@ def demo(
     kuma: Annotated[
         str, typer.Option("--kuma", metavar="VERSION", help="Kuma to play: 1.8, 2.7, 2.14 or 3.0.")
     ] = "2.14",
+    mesh_services: Annotated[
+        MeshServices | None,
+        typer.Option("--mesh-services", help="The default Mesh's MeshServices, with Kuma 2.14."),
+    ] = None,
     control_plane: Annotated[
         Path | None,
         typer.Option(
@@ -42,4 +48,4 @@ def demo(
     """
     from serinus.lab.demo.main import Options, run
 
-    raise typer.Exit(run(Options(name, kuma, control_plane, as_written, keep, live)))
+    raise typer.Exit(run(Options(name, kuma, mesh_services, control_plane, as_written, keep, live)))

@@ -24,6 +24,13 @@ app = typer.Typer(
 )
 
 
+class MeshServices(StrEnum):
+    """What a Mesh of Kuma 2.9 to 2.14 says in `meshServices.mode`."""
+
+    EXCLUSIVE = "exclusive"
+    DISABLED = "disabled"
+
+
 class Output(StrEnum):
     """How a command answers: to a person, or to a script."""
 
@@ -58,6 +65,10 @@ def up(
             "--kuma", metavar="VERSION", help="Kuma to play: 1.8, 2.7, 2.14 (the default) or 3.0."
         ),
     ] = None,
+    mesh_services: Annotated[
+        MeshServices | None,
+        typer.Option("--mesh-services", help="The default Mesh's MeshServices, with Kuma 2.14."),
+    ] = None,
     images: Annotated[
         Path | None,
         typer.Option("--images", metavar="FILE", help="YAML file of images of yours to run."),
@@ -91,17 +102,47 @@ def up(
 
     try:
         if kuma is not None:
-            versions.played(kuma)
-        info = world.up(name, kuma, port=port, images=images, control_plane=control_plane)
+            versions.played(kuma, mesh_services)
+        info = world.up(
+            name,
+            kuma,
+            port=port,
+            images=images,
+            control_plane=control_plane,
+            mesh_services=mesh_services,
+        )
     except (world.LabError, ValueError) as error:
         raise CommandError(str(error)) from None
     if output is Output.JSON:
         typer.echo(json.dumps(_described(info)))
         return
     where = f", control plane of {info.control_plane}" if info.control_plane else ""
-    typer.echo(f"The lab {name} is up: Kuma {info.kuma}{where}, {info.server}")
+    typer.echo(f"The lab {name} is up: Kuma {_kuma(info)}{where}, {info.server}")
     typer.echo(f"  export KUBECONFIG={info.paths.kubeconfig}")
     typer.echo(f"or `serinus lab shell{_flag(name)}`")
+
+
+@app.command()
+def upgrade(
+    kuma: Annotated[
+        str, typer.Option("--kuma", metavar="VERSION", help="Kuma to play from now on.")
+    ],
+    name: Name = DEFAULT_NAME,
+) -> None:
+    """End a lab and start it again with another version of Kuma; its objects stay.
+
+    Objects of kinds that the other version does not have are deleted, and so are fields. Pods
+    start anew, with the other version's sidecars.
+
+    Example: serinus lab upgrade --kuma 3.0
+    """
+    from serinus.lab import world
+
+    try:
+        info = world.upgrade(name, kuma)
+    except world.LabError as error:
+        raise CommandError(str(error)) from None
+    typer.echo(f"The lab {name} is up: Kuma {_kuma(info)}, {info.server}")
 
 
 @app.command()
@@ -142,7 +183,7 @@ def status(
     for info in labs:
         state = "running" if info.running else "stopped"
         plane = info.control_plane or "embedded"
-        rows.append((info.name, state, info.kuma, plane, info.server, info.started))
+        rows.append((info.name, state, _kuma(info), plane, info.server, info.started))
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
@@ -249,12 +290,19 @@ def _described(info: "LabInfo") -> dict[str, Any]:
         "name": info.name,
         "running": info.running,
         "kuma": info.kuma,
+        "meshServices": info.mesh_services,
         "controlPlane": info.control_plane,
         "server": info.server,
         "port": info.port,
         "started": info.started,
         "kubeconfig": str(info.paths.kubeconfig),
     }
+
+
+def _kuma(info: "LabInfo") -> str:
+    if info.mesh_services is None:
+        return info.kuma
+    return f"{info.kuma} (MeshServices {info.mesh_services})"
 
 
 def _flag(name: str) -> str:

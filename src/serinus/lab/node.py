@@ -53,6 +53,7 @@ class Settings:
     fd: int
     ready_fd: int | None
     kuma: str
+    mesh_services: str | None
     images: Path | None
     control_plane: Path | None
 
@@ -64,6 +65,7 @@ def parse(argv: list[str]) -> Settings:
     parser.add_argument("--fd", type=int, required=True, help="the API's listening socket")
     parser.add_argument("--ready-fd", type=int, help="a pipe that is told when the node is ready")
     parser.add_argument("--kuma", default="2.14", help="the version of Kuma to play")
+    parser.add_argument("--mesh-services", help="the default Mesh's: exclusive or disabled")
     parser.add_argument("--images", type=Path, help="a YAML file with further images")
     parser.add_argument("--control-plane", type=Path, help="the folder of a real one's programs")
     return Settings(**vars(parser.parse_args(argv)))
@@ -226,7 +228,7 @@ class NodeProcess:
         from serinus.lab.mesh.control_plane import run_mesh
         from serinus.lab.mesh.versions import played
 
-        version = played(self._settings.kuma)
+        version = played(self._settings.kuma, self._settings.mesh_services)
         async with components.client_for(components.MESH, self._paths) as client:
             await run_mesh(client, self._paths, version, self._mesh_ready)
 

@@ -20,14 +20,10 @@ from pathlib import Path
 import msgspec
 
 from serinus.lab import components, pki
-from serinus.lab.controlplane import programs
+from serinus.lab.choices import ChoiceError, Choices
 from serinus.lab.files import check_space, only_one, take_away
-from serinus.lab.images.table import ImagesFileError, ImageTable
-from serinus.lab.mesh.versions import played
 from serinus.lab.paths import LabPaths, lab_root, labs_root
 from serinus.lab.requirements import lacking, search_path
-
-DEFAULT_KUMA = "2.14"
 
 START_SECONDS = 90.0
 """How long a lab may take to be ready."""
@@ -54,11 +50,25 @@ class LabInfo(msgspec.Struct, frozen=True):
     started: str
     control_plane: str | None = None
     """The directory of a real control plane's programs; None for the embedded one."""
+    mesh_services: str | None = None
+    """`exclusive` or `disabled` where it was chosen; None for what the version has."""
+    images: str | None = None
+    """The file of further images."""
 
     @property
     def server(self) -> str:
         """The API server's address for people."""
         return f"https://127.0.0.1:{self.port}"
+
+    @property
+    def choices(self) -> Choices:
+        """What was chosen for it."""
+        return Choices(
+            self.kuma,
+            self.mesh_services,
+            Path(self.images) if self.images else None,
+            Path(self.control_plane) if self.control_plane else None,
+        )
 
     @property
     def running(self) -> bool:
@@ -104,15 +114,17 @@ def up(
     port: int | None = None,
     images: Path | None = None,
     control_plane: Path | None = None,
+    mesh_services: str | None = None,
 ) -> LabInfo:
-    """Start a lab and wait until it is ready. ``port`` is its API server's on 127.0.0.1;
-    ``control_plane`` the directory of a real control plane's programs, to stand on those.
+    """Start a lab and wait until it is ready. ``port`` is its API server's on 127.0.0.1; the rest
+    is told in `Choices`.
 
     The state of a lab of that name that is not running any more is taken up again. Raises
     `LabError`, and then nothing new is left.
     """
     paths = LabPaths(_root(name))
-    _check(images)
+    asked = Choices(kuma_version, mesh_services, images, control_plane)
+    _check_machine()
     with _writing(), only_one():
         check_space()
         old = status(name)
@@ -121,35 +133,23 @@ def up(
                 f"the lab {name} is up already ({old.server}); "
                 f"end it with `serinus lab down --name {name}`"
             )
-        if old is not None and kuma_version not in {None, old.kuma}:
-            raise LabError(
-                f"there is a lab {name} with Kuma {old.kuma}, not running; end it for good with "
-                f"`serinus lab down --name {name}` to begin one with Kuma {kuma_version}"
-            )
-        if old is not None and old.control_plane is None and control_plane is not None:
-            raise LabError(
-                f"there is a lab {name} on the embedded control plane, not running; end it for "
-                f"good with `serinus lab down --name {name}` to begin one on a real one"
-            )
-        kuma = kuma_version or (old.kuma if old else DEFAULT_KUMA)
-        _check_version(kuma)
-        if control_plane is None and old is not None and old.control_plane is not None:
-            control_plane = Path(old.control_plane)
-        directory = _programs(control_plane)
+        chosen = _settled(asked, old)
         is_new = not (paths.state.exists() or paths.etcd.exists())
         process = None
         with _listen(port) as listener:
             try:
                 _prepare(paths, name, listener.getsockname()[1])
-                process, ready = _spawn(paths, listener, kuma, images, directory)
+                process, ready = _spawn(paths, listener, chosen)
                 info = LabInfo(
                     name=name,
                     pid=process.pid,
                     pid_started=_started(process.pid) or 0,
                     port=listener.getsockname()[1],
-                    kuma=kuma,
+                    kuma=chosen.version,
                     started=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-                    control_plane=str(directory) if directory else None,
+                    control_plane=_text(chosen.control_plane),
+                    mesh_services=chosen.mesh_services,
+                    images=_text(chosen.images),
                 )
                 _write(paths.root / "lab.json", msgspec.json.encode(info))
             except BaseException:
@@ -174,6 +174,25 @@ def up(
     return info
 
 
+def upgrade(name: str, kuma: str) -> LabInfo:
+    """End a lab, keep its state, and start it again on the same port with another Kuma.
+
+    What the other Kuma does not have is deleted; pods get its sidecars. Raises `LabError`; a lab
+    that does not come up again is still there, and `up` tries once more.
+    """
+    root = _root(name)
+    _settled(Choices(kuma), None)
+    with _writing(), only_one():
+        info = status(name)
+        if info is None:
+            raise LabError(f"there is no lab {name}; start it with `serinus lab up --name {name}`")
+        _end(info)
+        mode = info.choices.upgraded(kuma).mesh_services
+        changed = msgspec.structs.replace(info, kuma=kuma, mesh_services=mode)
+        _write(root / "lab.json", msgspec.json.encode(changed))
+    return up(name, port=info.port)
+
+
 def down(name: str) -> bool:
     """End a lab and take its files away; whether there was one. Works whatever is left of it."""
     root = _root(name)
@@ -195,32 +214,23 @@ def _root(name: str) -> Path:
         raise LabError(str(error)) from None
 
 
-def _check(images: Path | None) -> None:
+def _check_machine() -> None:
     lacks = lacking()
     if lacks:
         listed = "\n".join(str(lack) for lack in lacks)
         raise LabError(f"this machine cannot run a lab yet:\n{listed}")
+
+
+def _settled(asked: Choices, old: LabInfo | None) -> Choices:
+    """What a lab starts with, given the one of that name that does not run any more."""
     try:
-        ImageTable.load(images)
-    except ImagesFileError as error:
+        return (asked.after(old.choices, old.name) if old else asked).checked()
+    except ChoiceError as error:
         raise LabError(str(error)) from None
 
 
-def _check_version(kuma: str) -> None:
-    try:
-        played(kuma)
-    except ValueError as error:
-        raise LabError(str(error)) from None
-
-
-def _programs(control_plane: Path | None) -> Path | None:
-    """The directory by its full name, when all is in it."""
-    if control_plane is None:
-        return None
-    try:
-        return programs.find(control_plane).directory
-    except programs.MissingPrograms as error:
-        raise LabError(str(error)) from None
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
 
 
 @contextmanager
@@ -263,21 +273,13 @@ def _prepare(paths: LabPaths, name: str, port: int) -> None:
 
 
 def _spawn(
-    paths: LabPaths,
-    listener: socket.socket,
-    kuma: str,
-    images: Path | None,
-    control_plane: Path | None,
+    paths: LabPaths, listener: socket.socket, chosen: Choices
 ) -> tuple[subprocess.Popen[bytes], int]:
     """Start the lab's processes; the second value is the pipe that says when they are ready."""
     ready, tell = os.pipe()
     command = ["unshare", "-Urnmp", "--fork", "--kill-child", "--mount-proc", sys.executable]
-    command += ["-m", "serinus.lab.node", "--root", str(paths.root), "--kuma", kuma]
+    command += ["-m", "serinus.lab.node", "--root", str(paths.root), *chosen.arguments()]
     command += ["--fd", str(listener.fileno()), "--ready-fd", str(tell)]
-    if images is not None:
-        command += ["--images", str(images.resolve())]
-    if control_plane is not None:
-        command += ["--control-plane", str(control_plane)]
     environment = {
         **os.environ,
         "PATH": search_path(),

@@ -118,3 +118,15 @@ def test_the_end_of_a_crd_is_the_end_of_its_objects(server: Any, namespace: str)
     server.kubectl(*n, "patch", "relic", "held", *release)
     server.kubectl("get", "crd", "relics.demo.io", fails=True)
     assert server.request("GET", f"/apis/demo.io/v1/namespaces/{namespace}/relics").status == 404
+
+
+def test_what_a_new_schema_does_not_know_is_not_read_any_more(server: Any, namespace: str) -> None:
+    n = ("-n", namespace)
+    server.apply(_crd("Widget"))
+    server.apply(_object("Widget", "w", size=2, color="blue"), flags=n)
+    server.apply(_crd("Widget").replace("color:", "hue:"))
+    found = server.get(*n, "wid", "w")
+    assert found["spec"] == {"size": 2}
+    assert found["metadata"]["generation"] == 1
+    server.apply(_object("Widget", "w", size=2, hue="red"), flags=n)
+    assert server.get(*n, "wid", "w")["spec"] == {"size": 2, "hue": "red"}

@@ -6,6 +6,7 @@ from serinus.lab.apiserver.representation import Obj
 from serinus.lab.apiserver.rest import strategy
 from serinus.lab.apiserver.rest.call import Api
 from serinus.lab.apiserver.rest.lifecycle import mark_deleted, now
+from serinus.lab.apiserver.schema.prune import prune
 from serinus.lab.apiserver.store import GroupResource
 
 RESOURCE: Final[GroupResource] = ("apiextensions.k8s.io", "customresourcedefinitions")
@@ -36,6 +37,24 @@ def accept(api: Api, crd: Obj, live: Obj | None = None) -> None:
         ]
     crd["status"] = status
     api.registry.add_crd(crd)
+    if live is not None:
+        _prune_stored(api, crd)
+
+
+def _prune_stored(api: Api, crd: Obj) -> None:
+    """Drops what the new schema does not know from the objects that are there.
+
+    Kubernetes does so whenever it reads one. A watch is told of the difference, where Kubernetes
+    ends watches and has them start anew.
+    """
+    group, names = crd["spec"]["group"], crd["spec"]["names"]
+    where = (group, names["plural"])
+    for entry in api.store.list(where):
+        obj = entry.decode()
+        kind = api.registry.by_kind(group, obj["apiVersion"].rpartition("/")[2], names["kind"])
+        kept = prune(kind.schema, obj) if kind else obj
+        if kept != obj:
+            api.store.put(where, kept)
 
 
 def _condition(type_: str, reason: str, message: str, status: str = "True") -> dict[str, str]:

@@ -15,6 +15,7 @@ from rich.text import Text
 from serinus.cluster.client import Client
 from serinus.cluster.kubeconfig import NoConnection, from_kubeconfig
 from serinus.lab import world
+from serinus.lab.choices import DEFAULT_KUMA
 from serinus.lab.demo import manifests, summary
 from serinus.lab.demo.board import Board, StoryBroken
 from serinus.lab.demo.kubectl import Kubectl, KubectlError, find_kubectl
@@ -30,12 +31,13 @@ PROMOTED, ROLLED_BACK = "6.0.1", "6.0.2"
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """``control_plane`` is the folder of a real one's programs, ``as_written`` takes the guide's
-    intervals, ``keep`` leaves the lab up, ``live`` draws the picture where the console is a
-    terminal."""
+    """``mesh_services`` is the default Mesh's mode, ``control_plane`` the folder of a real one's
+    programs, ``as_written`` takes the guide's intervals, ``keep`` leaves the lab up, ``live``
+    draws the picture where the console is a terminal."""
 
     name: str = "demo"
-    kuma: str = world.DEFAULT_KUMA
+    kuma: str = DEFAULT_KUMA
+    mesh_services: str | None = None
     control_plane: Path | None = None
     as_written: bool = False
     keep: bool = False
@@ -77,9 +79,17 @@ async def _run(options: Options, console: Console) -> int:
         async with view.showing():
             began = time.monotonic()
             plane = options.control_plane
-            lab = await asyncio.to_thread(world.up, options.name, options.kuma, control_plane=plane)
+            lab = await asyncio.to_thread(
+                world.up,
+                options.name,
+                options.kuma,
+                control_plane=plane,
+                mesh_services=options.mesh_services,
+            )
             is_up = True
             command = f"serinus lab up --name {lab.name} --kuma {lab.kuma}"
+            if options.mesh_services:
+                command += f" --mesh-services {options.mesh_services}"
             chronicle.commands.append(command + (f" --control-plane {plane}" if plane else ""))
             chronicle.steps.append(Step("lab up", time.monotonic() - began))
             await _play(lab, board, chronicle, canary, console)

@@ -56,9 +56,16 @@ async def create_once(client: Client, resource: Resource, obj: Json) -> Written 
         return None
 
 
-async def remove(client: Client, resource: Resource, namespace: str, name: str) -> None:
-    """Make sure that there is no such object."""
+async def remove(
+    client: Client,
+    resource: Resource,
+    namespace: str | None,
+    name: str,
+    *,
+    at_once: bool = False,
+) -> None:
+    """Make sure that there is no such object; ``at_once`` gives a pod no time to end."""
     try:
-        await client.delete(resource, namespace, name)
+        await client.delete(resource, namespace, name, grace_period_seconds=0 if at_once else None)
     except NotFound:
         return

@@ -127,7 +127,7 @@ class ControlPlane:
             await runner.cleanup()
 
     async def install(self, url: str) -> None:
-        """Kuma's kinds, its webhooks at ``url``, and its namespaces."""
+        """Kuma's kinds and no others of its group, its webhooks at ``url``, and its namespaces."""
         self._paths.xds.mkdir(parents=True, exist_ok=True)
         prometheus.write_config(self._paths.prometheus)
         ca = Pki(self._paths.pki).ca.cert.read_bytes()
@@ -138,6 +138,10 @@ class ControlPlane:
         ]
         for obj in wanted:
             await ensure(self._client, resource_of(obj, ()), obj)
+        installed = msgspec.json.decode(await self._client.list(kinds.CRDS))["items"]
+        for name in crds.foreign(self._definitions, installed):
+            # Its objects go with it, as people are told to see to before they upgrade.
+            await remove(self._client, kinds.CRDS, None, name)
 
     def tasks(self) -> list[Any]:
         """What has to run all the time."""
@@ -149,7 +153,7 @@ class ControlPlane:
         ]
 
     async def set_up(self) -> None:
-        """The default Mesh, its policies, and Prometheus."""
+        """The default Mesh, its policies, Prometheus, and pods with sidecars of this version."""
         mesh = await create_once(self._client, kinds.MESHES, defaults.mesh(self._version))
         if mesh:
             await self._meshes.reached(None, mesh.name, mesh.resource_version, SYNC)
@@ -164,6 +168,12 @@ class ControlPlane:
             *prometheus.manifests(self._paths.prometheus),
         ]:
             await create_once(self._client, resource_of(obj, self._definitions), obj)
+        for pod in self._pods.values():
+            if injection.is_of_another(self._version, pod):
+                meta = pod["metadata"]
+                await remove(
+                    self._client, kinds.PODS, meta["namespace"], meta["name"], at_once=True
+                )
 
     async def _namespace(self, name: str) -> Json:
         """A namespace as it is now: who labels it and at once makes a pod expects a sidecar."""

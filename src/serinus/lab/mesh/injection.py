@@ -37,6 +37,21 @@ def wanted(version: KumaVersion, pod: Obj, namespace: Obj) -> bool:
     return bool(injection(namespace)) if own is None else own
 
 
+def is_of_another(version: KumaVersion, pod: Obj) -> bool:
+    """Whether a pod has another version's sidecar and a controller that makes a new pod for it."""
+    owners = pod["metadata"].get("ownerReferences") or ()
+    spec = pod["spec"]
+    containers = [*spec["containers"], *(spec.get("initContainers") or ())]
+    image = _image(version)
+    return any(owner.get("controller") for owner in owners) and any(
+        one["name"] == SIDECAR and one["image"] != image for one in containers
+    )
+
+
+def _image(version: KumaVersion) -> str:
+    return f"kuma/kuma-dp:{version.release}"
+
+
 def inject(version: KumaVersion, pod: Obj, namespace: Obj, xds: Path) -> list[dict[str, Any]]:
     """The JSON patch that adds the sidecar; ``xds`` is the directory of all configurations."""
     meta, spec = dict(pod["metadata"]), dict(pod["spec"])
@@ -94,7 +109,7 @@ def _sidecar(version: KumaVersion, mesh: str) -> dict[str, Any]:
     env.append({"name": "KUMA_DATAPLANE_MESH", "value": mesh})
     return {
         "name": SIDECAR,
-        "image": f"kuma/kuma-dp:{version.release}",
+        "image": _image(version),
         "imagePullPolicy": "IfNotPresent",
         "env": env,
         "ports": [

@@ -1,9 +1,11 @@
 """The objects that Kuma's controllers make of Services and pods: MeshService and Dataplane."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from serinus.lab.mesh import transparent
 from serinus.lab.mesh.model import Inbound, Proxy, Service, World
+from serinus.lab.mesh.versions import KumaVersion
 
 Json = dict[str, Any]
 
@@ -28,7 +30,8 @@ def _mesh_service(world: World, service: Service) -> Json:
         and service.selects(proxy.labels)
     ]
     healthy = sum(proxy.ready for proxy in behind)
-    tags = sorted({inbound.service for proxy in behind for inbound in proxy.inbounds})
+    selected = {**service.selector, "k8s.kuma.io/namespace": service.namespace}
+    tagged = world.version.tags_inbounds
     spec: Json = {
         "ports": [
             {
@@ -39,12 +42,15 @@ def _mesh_service(world: World, service: Service) -> Json:
             }
             for port in service.ports
         ],
-        "selector": {
-            "dataplaneTags": {**service.selector, "k8s.kuma.io/namespace": service.namespace}
-        },
+        "selector": (
+            {"dataplaneTags": selected}
+            if tagged
+            else {"dataplaneLabels": {"matchLabels": selected}}
+        ),
         "state": "Available" if healthy else "Unavailable",
     }
-    if tags:
+    tags = sorted({inbound.service for proxy in behind for inbound in proxy.inbounds})
+    if tags and tagged:
         spec["identities"] = [{"type": "ServiceTag", "value": tag} for tag in tags]
     labels = service.mesh_service_labels()
     del labels["kuma.io/display-name"]
@@ -106,25 +112,36 @@ def dataplane(world: World, proxy: Proxy, mesh_uid: str) -> Json:
         "kind": "Dataplane",
         "mesh": proxy.mesh,
         "metadata": metadata,
-        "spec": {
-            "networking": {
-                "address": proxy.address,
-                "admin": {"port": transparent.ADMIN_PORT},
-                "inbound": [
-                    _inbound(one, proxy.ready, version.labels_on_endpoints)
-                    for one in proxy.inbounds
-                ],
-                "transparentProxying": {
-                    "redirectPortInbound": transparent.INBOUND_PORT,
-                    "redirectPortOutbound": transparent.OUTBOUND_PORT,
-                },
-            }
-        },
+        "spec": {"networking": _networking(version, proxy)},
     }
 
 
-def _inbound(one: Inbound, ready: bool, with_protocol: bool) -> Json:
-    inbound: Json = {"health": {"ready": ready}, "port": one.port, "tags": dict(one.tags)}
-    if with_protocol:
+def _networking(version: KumaVersion, proxy: Proxy) -> Json:
+    networking: Json = {
+        "address": proxy.address,
+        "admin": {"port": transparent.ADMIN_PORT},
+        "inbound": [_inbound(version, one, proxy.ready) for one in _listed(version, proxy)],
+    }
+    if version.tags_inbounds:
+        networking["transparentProxying"] = {
+            "redirectPortInbound": transparent.INBOUND_PORT,
+            "redirectPortOutbound": transparent.OUTBOUND_PORT,
+        }
+    return networking
+
+
+def _listed(version: KumaVersion, proxy: Proxy) -> Sequence[Inbound]:
+    """The inbounds of a Dataplane: one per Service and port, or one per port where no tags could
+    tell them apart."""
+    if version.tags_inbounds:
+        return proxy.inbounds
+    return list({one.port: one for one in reversed(proxy.inbounds)}.values())[::-1]
+
+
+def _inbound(version: KumaVersion, one: Inbound, ready: bool) -> Json:
+    inbound: Json = {"health": {"ready": ready}, "port": one.port}
+    if version.tags_inbounds:
+        inbound["tags"] = dict(one.tags)
+    if version.labels_on_endpoints:
         inbound["protocol"] = one.protocol
     return inbound

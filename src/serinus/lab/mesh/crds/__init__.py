@@ -5,7 +5,9 @@ progressive delivery writes, and to be recognised for what it is: whoever asks w
 reads `to[].targetRef.name` in the schema of MeshHTTPRoute (there until 2.x, gone in 3.0).
 """
 
-from serinus.lab.mesh.crds.definition import Json, definition, free
+from collections.abc import Iterable
+
+from serinus.lab.mesh.crds.definition import GROUP, Json, definition, free
 from serinus.lab.mesh.crds.policies import policy_definitions
 from serinus.lab.mesh.crds.services import service_definitions
 from serinus.lab.mesh.versions import KumaVersion
@@ -20,6 +22,16 @@ _FIRST_GENERATION = {
     "CircuitBreaker": "circuitbreakers",
     "HealthCheck": "healthchecks",
 }
+
+
+def foreign(wanted: Iterable[Json], installed: Iterable[Json]) -> list[str]:
+    """The names of the kinds of Kuma's group that only another version has."""
+    names = {one["metadata"]["name"] for one in wanted}
+    return [
+        one["metadata"]["name"]
+        for one in installed
+        if one["spec"]["group"] == GROUP and one["metadata"]["name"] not in names
+    ]
 
 
 def definitions(version: KumaVersion) -> list[Json]:

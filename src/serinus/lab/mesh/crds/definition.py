@@ -5,6 +5,8 @@ from typing import Any
 
 Json = dict[str, Any]
 
+GROUP = "kuma.io"
+
 
 def free() -> Json:
     """An object that the schema says nothing about; Kuma's webhook knows more."""
@@ -98,9 +100,9 @@ def definition(
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{plural}.kuma.io", "labels": {"k8s-app": "kuma"}},
+        "metadata": {"name": f"{plural}.{GROUP}", "labels": {"k8s-app": "kuma"}},
         "spec": {
-            "group": "kuma.io",
+            "group": GROUP,
             "names": names,
             "scope": "Namespaced" if namespaced else "Cluster",
             "versions": [served],
