@@ -186,6 +186,9 @@ class Peers:
         good, now = self.success * 10, time.time()
         if query == "vector(1)":
             return {"status": "success", "data": {"resultType": "scalar", "result": [now, "1"]}}
+        if query.startswith("count({"):
+            one = [{"metric": {}, "value": [now, "1"]}]
+            return {"status": "success", "data": {"resultType": "vector", "result": one}}
         if query.startswith("last_over_time"):
             return {"status": "success", "data": {"resultType": "vector", "result": []}}
         if "_bucket" in query:

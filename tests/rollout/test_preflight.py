@@ -13,7 +13,7 @@ from serinus.rollout.effects import SetTraffic
 from serinus.rollout.strategy import ALL_TO_PRIMARY
 
 STEPS = {"stepWeights": [10, 30, 60]}
-HELD = f"Halt podinfo.test advancement the mesh cannot lead requests to it: {NO_MESH_SERVICE}"
+HELD = f"Halt podinfo.test advancement: the mesh cannot lead requests to it: {NO_MESH_SERVICE}"
 
 
 def steps_of(cluster: Cluster) -> tuple[int, int, int]:
@@ -154,3 +154,59 @@ def test_it_is_shown_before_there_is_a_revision_to_wait() -> None:
     cluster.unprepared = False
     intervals(cluster, 1)
     assert stalled_for(cluster.status, Stalled.NOT)
+
+
+@pytest.mark.parametrize(
+    "analysis",
+    [
+        pytest.param(STEPS, id="weights"),
+        pytest.param({**HALF, "mirror": True}, id="mirror"),
+        pytest.param({"iterations": 3, "match": INSIDERS}, id="match"),
+        pytest.param({"iterations": 3}, id="blue/green"),
+    ],
+)
+def test_without_metrics_no_request_reaches_a_canary_and_nothing_fails(
+    analysis: dict[str, object],
+) -> None:
+    pre = hook("pre-rollout")
+    cluster = begun({**analysis, "webhooks": [pre]})
+    cluster.metrics_up = False
+    assert set(intervals(cluster, 8)) == {ALL_TO_PRIMARY}
+    assert cluster.status.phase is Phase.PROGRESSING
+    assert steps_of(cluster) == (0, 0, 0)
+    stalled = condition(cluster.status, "Stalled")
+    assert stalled is not None
+    assert (stalled.status, stalled.reason) == ("True", "MetricsNotReady")
+    assert stalled.message == "connection refused"
+    told = "Halt podinfo.test advancement: its metrics cannot be measured: connection refused"
+    assert cluster.events.count(told) == 1
+
+    cluster.metrics_up = True
+    drive(cluster, until={Phase.SUCCEEDED})
+    assert stalled_for(cluster.status, Stalled.NOT)
+
+
+def test_metrics_that_go_away_later_are_failed_checks() -> None:
+    cluster = begun(STEPS)
+    while cluster.status.canary_weight < 30:
+        intervals(cluster, 1)
+    cluster.metrics_up = False
+    intervals(cluster, 1)
+    assert steps_of(cluster) == (30, 0, 1)
+    assert stalled_for(cluster.status, Stalled.NOT)
+
+
+def test_who_asks_for_no_metrics_needs_none() -> None:
+    cluster = begun({**STEPS, "metrics": []})
+    cluster.metrics_up = False
+    drive(cluster, until={Phase.SUCCEEDED})
+
+
+def test_a_canary_without_metrics_can_be_rolled_back() -> None:
+    cluster = begun({**STEPS, "webhooks": [hook("rollback")]})
+    cluster.metrics_up = False
+    intervals(cluster, 2)
+    assert stalled_for(cluster.status, Stalled.METRICS_NOT_READY)
+    cluster.rollback_wanted = True
+    intervals(cluster, 1)
+    assert cluster.status.phase is Phase.FAILED

@@ -87,6 +87,10 @@ def test_a_tick_between_two_intervals_takes_no_step() -> None:
 def test_without_prometheus_nothing_is_promoted() -> None:
     cluster = undisturbed()
     drive(cluster, until={Phase.PROGRESSING})
+    while cluster.status.canary_weight == 0:
+        cluster.settle_pods()
+        cluster.now += timedelta(seconds=INTERVAL)
+        cluster.run()
     cluster.metrics_up = False
     drive(cluster, until={Phase.FAILED})
     halts = [event for event in cluster.events if "Prometheus query failed" in event]

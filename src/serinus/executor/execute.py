@@ -244,6 +244,8 @@ class _Run:
             case e.Measure(metric):
                 return await self._measure(metric)
             case e.CheckProviders():
+                # Asking is a step, as with hooks: the next time is an interval later.
+                self.report.stepped = True
                 why = await self._obstacle()
                 return e.Done() if why is None else e.Failed(why)
             case e.Alert(severity, message, described):

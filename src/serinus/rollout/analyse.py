@@ -5,7 +5,15 @@ from serinus.rollout import gates, hooks, messages
 from serinus.rollout import status as statuses
 from serinus.rollout.checks import check
 from serinus.rollout.conditions import Stalled, stalled_for
-from serinus.rollout.effects import Alert, Failed, Record, SaveStatus, ScaleTargetUp, SetTraffic
+from serinus.rollout.effects import (
+    Alert,
+    CheckProviders,
+    Failed,
+    Record,
+    SaveStatus,
+    ScaleTargetUp,
+    SetTraffic,
+)
 from serinus.rollout.promotion import start_promotion
 from serinus.rollout.rest import keep
 from serinus.rollout.restart import describe_anew, restart
@@ -84,13 +92,31 @@ def _go_on(canary: Canary, world: World, status: CanaryStatus) -> Tick:
         if not statuses.is_untouched(status):
             # Requests only begin to come again: there is nothing to judge yet.
             return
-    if not world.due:
+    if not world.due or (yield from _blind(canary, world, status)):
         return
+    if stalled_for(status, Stalled.METRICS_NOT_READY):
+        status = statuses.moving(status, world.now)
     complaint = yield from check(canary, status)
     if complaint is None:
         yield from _step(canary, world, status)
     else:
         yield from _count_failure(canary, world, status, complaint)
+
+
+def _blind(canary: Canary, world: World, status: CanaryStatus) -> Check:
+    """Whether the canary would get its first request with nobody to see what becomes of it. That
+    is not its fault either: it waits. Later each metric without an answer is a failed check."""
+    asked = stalled_for(status, Stalled.TRAFFIC_GATE)
+    if asked or not statuses.is_untouched(status) or not canary.spec.analysis.metrics:
+        return False
+    outcome = yield CheckProviders()
+    if not isinstance(outcome, Failed):
+        return False
+    held = statuses.stalled(status, Stalled.METRICS_NOT_READY, outcome.why, world.now)
+    if held != status:
+        yield from must(SaveStatus(held))
+        yield Record("Warning", messages.unmeasurable(canary, outcome.why))
+    return True
 
 
 def _carried(canary: Canary, world: World, status: CanaryStatus) -> Check:

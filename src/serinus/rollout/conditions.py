@@ -56,6 +56,7 @@ class Stalled(StrEnum):
     TARGET_NOT_READY = "TargetNotReady"
     PRIMARY_NOT_READY = "PrimaryNotReady"
     ROUTE_NOT_PREPARED = "RouteNotPrepared"
+    METRICS_NOT_READY = "MetricsNotReady"
 
 
 def whole_second(now: datetime) -> datetime:

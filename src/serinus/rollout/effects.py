@@ -161,7 +161,8 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class CheckProviders:
-    """Ask whether the metrics providers of the analysis answer at all."""
+    """Ask whether the metrics of the analysis can be had: whether their servers answer at all and,
+    for built-in checks in a mesh, whether there is any series of its sidecars."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,8 @@ STALLING: Mapping[Stalled, str] = MappingProxyType(
         Stalled.PRIMARY_NOT_READY: "It waits for the primary's pods to get ready, which they will"
         " not do by themselves.",
         Stalled.ROUTE_NOT_PREPARED: "It waits until the mesh can lead requests to the canary.",
+        Stalled.METRICS_NOT_READY: "It waits until its metrics can be measured, before the canary"
+        " gets its first request.",
     }
 )
 
@@ -216,6 +218,8 @@ def _coming(canary: Canary, facts: Facts) -> tuple[str, ...]:
         return ("Once the primary is ready, or a new revision is promoted, it goes on.",)
     if reason == Stalled.ROUTE_NOT_PREPARED and status.phase in UNDER_WAY:
         return ("Once what is named above is mended, it goes on by itself.",)
+    if reason == Stalled.METRICS_NOT_READY and status.phase in UNDER_WAY:
+        return (f"It is asked for them again {_every(canary)}; then it goes on by itself.",)
     if status.phase is Phase.PROGRESSING:
         return _next_step(canary, facts)
     return {

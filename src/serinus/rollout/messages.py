@@ -73,7 +73,11 @@ def primary_failing(canary: Canary, why: str) -> str:
 
 def unprepared(canary: Canary, problems: tuple[Problem, ...]) -> str:
     listed = "; ".join(str(problem) for problem in problems)
-    return f"Halt {_canary(canary)} advancement the mesh cannot lead requests to it: {listed}"
+    return f"Halt {_canary(canary)} advancement: the mesh cannot lead requests to it: {listed}"
+
+
+def unmeasurable(canary: Canary, why: str) -> str:
+    return f"Halt {_canary(canary)} advancement: its metrics cannot be measured: {why}"
 
 
 def stood_down(canary: Canary) -> str:
