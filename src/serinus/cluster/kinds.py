@@ -71,3 +71,6 @@ MESHTIMEOUTS = Resource("kuma.io", "v1alpha1", "meshtimeouts", "MeshTimeout")
 MESHRETRIES = Resource("kuma.io", "v1alpha1", "meshretries", "MeshRetry")
 
 HTTPROUTES = Resource("gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute")
+REFERENCEGRANTS = Resource(
+    "gateway.networking.k8s.io", "v1beta1", "referencegrants", "ReferenceGrant"
+)
