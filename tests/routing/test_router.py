@@ -1,66 +1,22 @@
 """Routers against a real HTTP API, in clusters of several kinds."""
 
-import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
 
-import msgspec
 import pytest
 
 from routing.api_server import ApiServer, merge
-from serinus.api.canary import Canary
+from routing.cluster import FULL, SELECTORS, SPLIT, Cluster, in_namespace, mesh_service
 from serinus.cluster.kinds import (
-    CRDS,
-    MESHES,
     MESHHTTPROUTES,
     MESHPROXYPATCHES,
     MESHSERVICES,
     TRAFFICROUTES,
 )
 from serinus.rollout.effects import Affinity, Traffic, Weights
-from serinus.routing.kuma.dialect import (
-    MESH_HTTP_ROUTES,
-    MESH_PROXY_PATCHES,
-    MESH_SERVICES,
-    TRAFFIC_ROUTES,
-    Dialect,
-)
-from serinus.routing.kuma.dialect import MESHES as MESH_CRD
-from serinus.routing.kuma.discovery import KumaCaches, discover
-from serinus.routing.kuma.router import KumaRouter
+from serinus.routing.kuma.dialect import MESH_PROXY_PATCHES, Dialect
 from serinus.routing.providers import Routers
 from serinus.routing.router import Ability, Router, RoutingError
 from workload.guide import Json, canary
-
-FULL = Traffic(Weights(100, 0))
-SPLIT = Traffic(Weights(95, 5))
-
-
-def crd(name: str, reference: Json | None = None) -> Json:
-    target = {"properties": {"targetRef": {"properties": reference or {}}}}
-    to = {"properties": {"to": {"type": "array", "items": target}}}
-    schema = {"openAPIV3Schema": {"properties": {"spec": to}}}
-    return {
-        "metadata": {"name": name},
-        "spec": {"versions": [{"name": "v1alpha1", "served": True, "schema": schema}]},
-    }
-
-
-def patch_crd(*kinds: str) -> Json:
-    reference = {"properties": {"kind": {"enum": list(kinds)}, "labels": {}}}
-    spec = {"properties": {"spec": {"properties": {"targetRef": reference}}}}
-    versions = [{"name": "v1alpha1", "served": True, "schema": {"openAPIV3Schema": spec}}]
-    return {"metadata": {"name": MESH_PROXY_PATCHES}, "spec": {"versions": versions}}
-
-
-def mesh_service(name: str, protocol: str = "http", state: str = "Available") -> Json:
-    ports = [{"port": 9898, "name": "http", "appProtocol": protocol}]
-    app = "podinfo" if name == "podinfo-canary" else "podinfo-primary"
-    tags = {"app": app, "k8s.kuma.io/namespace": "test"}
-    spec = {"ports": ports, "selector": {"dataplaneTags": tags}, "state": state}
-    return {"metadata": {"name": name, "namespace": "test"}, "spec": spec}
-
 
 ROUTE_ALL: Json = {
     "mesh": "default",
@@ -75,95 +31,12 @@ SERVICE: Json = {
     "service__retries": {"attempts": 3},
 }
 SERVICE_FIELDS = [name.replace("__", ".").join(("spec.", "")) for name in SERVICE]
-NAMED = {"kind": {}, "name": {}}
-LABELLED = {"kind": {}, "labels": {}}
-
-
-class Cluster:
-    """An API server with Kuma's kinds, and a router whose caches follow it."""
-
-    def __init__(self, server: ApiServer) -> None:
-        self.server = server
-        self.canary = canary()
-        self.router: KumaRouter
-        self.caches: KumaCaches
-
-    async def kuma(self, version: str, mode: str | None = None) -> None:
-        names = {
-            "1.8": [MESH_CRD, TRAFFIC_ROUTES],
-            "2.14": [MESH_CRD, TRAFFIC_ROUTES, MESH_HTTP_ROUTES, MESH_SERVICES],
-            "3.0": [MESH_CRD, MESH_HTTP_ROUTES, MESH_SERVICES],
-        }[version]
-        for name in names:
-            await self.server.put(CRDS, crd(name, LABELLED if version == "3.0" else NAMED))
-        if version == "2.14":
-            await self.server.put(CRDS, patch_crd("Mesh", "Dataplane"))
-        spec = {"meshServices": {"mode": mode}} if mode else {}
-        await self.server.put(MESHES, {"metadata": {"name": "default"}, "spec": spec})
-
-    async def mesh_services(self) -> None:
-        for name in ("podinfo", "podinfo-primary", "podinfo-canary"):
-            await self.server.put(MESHSERVICES, mesh_service(name))
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator["Cluster"]:
-        client = self.server.client
-        kinds = await discover(client)
-        self.caches = KumaCaches.of(client, kinds)
-        self.router = KumaRouter(client, kinds, self.caches)
-        caches = list(self.caches.all())
-        kept = [asyncio.create_task(cache.run()) for cache in caches]
-        try:
-            for cache in caches:
-                await cache.synced.wait()
-            yield self
-        finally:
-            for task in kept:
-                task.cancel()
-            await asyncio.gather(*kept, return_exceptions=True)
-
-    async def put(self, resource: Any, item: Json) -> None:
-        await self.seen(resource, await self.server.put(resource, item))
-
-    async def delete(self, resource: Any, name: str) -> None:
-        await self.server.client.delete(resource, None, name)
-        await self.gone(resource, None, name)
-
-    async def gone(self, resource: Any, namespace: str | None, name: str) -> None:
-        (cache,) = (cache for cache in self.caches.all() if cache.resource == resource)
-        await cache.catch_up()
-        assert cache.get(namespace, name) is None
-
-    async def seen(self, resource: Any, item: Json) -> None:
-        meta = item["metadata"]
-        (cache,) = (cache for cache in self.caches.all() if cache.resource == resource)
-        assert await cache.reached(meta.get("namespace"), meta["name"], meta["resourceVersion"], 10)
-
-    async def carry(self, traffic: Traffic, of: Canary | None = None) -> int:
-        """Have the requests go there; how many writes that took."""
-        which = of or self.canary
-        before = len(self.server.writes)
-        for item in await self.router.reconcile(which, traffic):
-            stored = self.server.get(item.resource, item.namespace, item.name)
-            assert stored is not None
-            await self.seen(item.resource, stored)
-        assert self.router.drift(which) == ()
-        after = len(self.server.requests)
-        assert await self.router.reconcile(which, traffic) == []
-        assert len(self.server.requests) == after, "no request when all is as it should be"
-        return len(self.server.writes) - before
 
 
 @pytest.fixture
 async def cluster() -> AsyncIterator[Cluster]:
     async with ApiServer() as server:
         yield Cluster(server)
-
-
-def in_namespace(namespace: str) -> Canary:
-    one = canary()
-    meta = msgspec.structs.replace(one.metadata, namespace=namespace, uid=f"uid-{namespace}")
-    return msgspec.structs.replace(one, metadata=meta)
 
 
 async def test_a_route_in_the_guides_world(cluster: Cluster) -> None:
@@ -218,18 +91,20 @@ async def test_a_route_of_another_mesh_is_not_touched(cluster: Cluster) -> None:
 
 async def test_never_the_first_traffic_route_of_a_newer_mesh(cluster: Cluster) -> None:
     await cluster.kuma("2.14")
+    await cluster.dataplanes()
     async with cluster.running():
-        (problem,) = cluster.router.problems(cluster.canary)
-        assert "set spec.meshServices.mode" in problem.message
-        with pytest.raises(RoutingError, match=r"set spec\.meshServices\.mode"):
-            await cluster.router.reconcile(cluster.canary, FULL)
-        assert cluster.server.writes == []
-        await cluster.put(TRAFFICROUTES, ROUTE_ALL)
-        assert cluster.router.problems(cluster.canary) == ()
         await cluster.carry(SPLIT)
+        assert cluster.server.get(TRAFFICROUTES, None, "podinfo") is None
+        await cluster.put(TRAFFICROUTES, ROUTE_ALL)
+        await cluster.carry(SPLIT)
+        assert cluster.server.get(TRAFFICROUTES, None, "podinfo") is not None
+        assert cluster.server.get(MESHHTTPROUTES, "test", "podinfo") is None
         # A canary's own route does not prove that the mesh lives by TrafficRoutes.
         await cluster.delete(TRAFFICROUTES, "route-all-default")
-        assert cluster.router.problems(cluster.canary) != ()
+        assert cluster.router.dialect(cluster.canary) is Dialect.SERVICE_TAG
+        await cluster.carry(SPLIT)
+        assert cluster.server.get(TRAFFICROUTES, None, "podinfo") is None
+        assert [write[0] for write in cluster.server.writes[-2:]] == ["POST", "DELETE"]
 
 
 async def test_a_route_by_mesh_service_name(cluster: Cluster) -> None:
@@ -298,13 +173,6 @@ async def test_somebody_elses_route_of_that_name_is_a_problem(cluster: Cluster) 
         assert problem.path == "spec.service.name"
         await cluster.router.finalize(cluster.canary)
         assert cluster.server.get(MESHHTTPROUTES, "test", "podinfo") is not None
-
-
-async def test_kuma_3_is_recognised_and_refused(cluster: Cluster) -> None:
-    await cluster.kuma("3.0")
-    async with cluster.running():
-        (problem,) = cluster.router.problems(cluster.canary)
-        assert "Kuma 3" in problem.message
 
 
 async def test_a_cluster_without_kuma(cluster: Cluster) -> None:
@@ -409,28 +277,31 @@ async def test_somebody_elses_patch_of_that_name_is_a_problem(cluster: Cluster) 
         assert cluster.server.get(MESHPROXYPATCHES, "test", PATCHES[0]) is not None
 
 
-async def test_pods_that_nothing_selects_hand_out_no_cookies(cluster: Cluster) -> None:
+@pytest.mark.parametrize(("selector", "why"), [({}, "is empty"), (None, "there is none")])
+async def test_pods_that_nothing_selects_hand_out_no_cookies(
+    cluster: Cluster, selector: dict[str, str] | None, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await cluster.kuma("2.14", "Exclusive")
     await cluster.mesh_services()
     cluster.canary = canary(analysis__sessionAffinity=STICKY)
-    service = mesh_service("podinfo-canary")
-    service["spec"]["selector"] = {"dataplaneTags": {"k8s.kuma.io/namespace": "test"}}
-    await cluster.server.put(MESHSERVICES, service)
+    if selector is None:
+        monkeypatch.delitem(SELECTORS, "podinfo-canary")
+    else:
+        monkeypatch.setitem(SELECTORS, "podinfo-canary", selector)
     async with cluster.running():
-        with pytest.raises(RoutingError, match="does not say by which labels"):
+        with pytest.raises(RoutingError, match=f"does not say by which labels.*{why}"):
             await cluster.router.reconcile(cluster.canary, HELD)
         assert cluster.server.writes == []
 
 
-async def test_affinity_needs_patches_by_labels(cluster: Cluster) -> None:
-    await cluster.kuma("2.14", "Exclusive")
+async def test_affinity_needs_patches(cluster: Cluster) -> None:
+    await cluster.kuma("2.14", "Exclusive", without=[MESH_PROXY_PATCHES])
     await cluster.mesh_services()
-    await cluster.server.put(CRDS, patch_crd("Mesh", "MeshSubset"))
     async with cluster.running():
         sticky = canary(analysis__sessionAffinity=STICKY)
         (problem,) = cluster.router.problems(sticky)
         assert problem.path == "spec.analysis.sessionAffinity"
-        assert "Kuma 2.10 or newer" in problem.message
+        assert "install Kuma's CRD meshproxypatches.kuma.io" in problem.message
         with pytest.raises(RoutingError, match="cookies cannot be handed out"):
             await cluster.router.reconcile(sticky, HELD)
         assert cluster.server.writes == []
@@ -476,7 +347,7 @@ async def test_what_a_traffic_route_cannot_is_refused_by_field(cluster: Cluster)
         for path, message in found.items():
             assert message.startswith("a TrafficRoute has no ")
             instead = {"spec.service.timeout": "Timeout", "spec.service.retries": "Retry"}.get(path)
-            newer = "to 2.14 with spec.meshServices.mode Exclusive"
+            newer = "or use MeshHTTPRoutes: Kuma 2.6 or newer, in a mesh where no TrafficRoutes"
             assert (f"use Kuma's {instead}" if instead else newer) in message
         for traffic in (HELD, Traffic(Weights(100, 0), mirrored=True)):
             with pytest.raises(RoutingError):
@@ -527,7 +398,7 @@ async def test_the_provider_chooses_the_router(cluster: Cluster) -> None:
         assert routers.splits(kuma) and not routers.splits(canary())
         assert routers.provider(canary()) == "kubernetes"
         (problem,) = routers.problems(other)
-        assert str(problem) == (
+        assert str(problem).startswith(
             'spec.provider: provider "istio" is another mesh\'s; use "kuma" or "kubernetes"'
         )
         with pytest.raises(RoutingError, match="another mesh's"):

@@ -5,9 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routing.api_server import merge
-from routing.test_router import Cluster, cluster, crd
+from routing.cluster import Cluster
+from routing.test_router import cluster
 from serinus.api.duration import seconds
-from serinus.cluster.kinds import CRDS, MESHRETRIES, MESHTIMEOUTS
+from serinus.cluster.kinds import MESHRETRIES, MESHTIMEOUTS
 from serinus.rollout.effects import Traffic, Weights
 from serinus.routing.kuma.dialect import MESH_RETRIES, MESH_TIMEOUTS
 from serinus.routing.kuma.servicepolicies import go_duration, problems
@@ -31,8 +32,6 @@ POLICIES = (MESHTIMEOUTS, MESHRETRIES)
 async def with_policies(cluster: Cluster) -> None:
     await cluster.kuma("2.14", "Exclusive")
     await cluster.mesh_services()
-    for name in (MESH_TIMEOUTS, MESH_RETRIES):
-        await cluster.server.put(CRDS, crd(name))
 
 
 async def test_a_timeout_and_retries_in_kumas_words(cluster: Cluster) -> None:
@@ -120,7 +119,7 @@ async def test_those_of_others_are_left_alone(cluster: Cluster) -> None:
 
 
 async def test_a_kuma_without_these_kinds_is_told(cluster: Cluster) -> None:
-    await cluster.kuma("2.14", "Exclusive")
+    await cluster.kuma("2.14", "Exclusive", without=[MESH_TIMEOUTS, MESH_RETRIES])
     async with cluster.running():
         found = cluster.router.problems(canary(**ASKED))
         assert [problem.path for problem in found] == [
