@@ -79,6 +79,7 @@ def test_a_role_suffices(scene: Scene, peers: Peers, start: Start) -> None:
         "GET /apis/kuma.io/v1alpha1/meshes 403",
         "GET /apis/kuma.io/v1alpha1/trafficroutes 403",
     }, "what it tries in vain, so that it notices when it is allowed"
+    assert any("may not be watched" in line["msg"] for line in operator.log())
     assert [line for line in operator.log() if line["level"] == "error"] == []
 
 

@@ -1,0 +1,96 @@
+"""What is seen of a Kuma, on the lab's API server with each version's kinds."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cluster.lab_api import LabApi, lab_api
+from serinus.cluster.client import PatchKind
+from serinus.cluster.errors import ApiError
+from serinus.cluster.kinds import CRDS, DEPLOYMENTS
+from serinus.lab.mesh.crds import definitions
+from serinus.lab.mesh.versions import V1_8, V2_7, V2_14, V3_0, KumaVersion
+from serinus.routing.kuma.dialect import (
+    MESH_HTTP_ROUTES,
+    MESH_MULTI_ZONE_SERVICES,
+    MESH_PROXY_PATCHES,
+    MESH_SERVICES,
+    MESHES,
+    TRAFFIC_ROUTES,
+)
+from serinus.routing.kuma.discovery import KumaKinds, discover
+
+
+async def install(api: LabApi, version: KumaVersion) -> None:
+    """As an upgrade does it, which also takes away what the version has not."""
+    wanted = {each["metadata"]["name"]: each for each in definitions(version)}
+    for body in wanted.values():
+        name = body["metadata"]["name"]
+        await api.client.patch(CRDS, None, name, body, PatchKind.APPLY, force=True)
+    for name in {TRAFFIC_ROUTES, MESH_HTTP_ROUTES, MESH_SERVICES} - set(wanted):
+        try:
+            await api.client.delete(CRDS, None, name)
+        except ApiError as error:
+            assert error.status == 404
+
+
+def deployment(namespace: str, app: str) -> dict[str, Any]:
+    labels = {"app": app}
+    container = {"name": "app", "image": "play:v1"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
+    return {
+        "metadata": {"name": app, "namespace": namespace, "labels": labels},
+        "spec": {"replicas": 0, "selector": {"matchLabels": labels}, "template": template},
+    }
+
+
+async def test_each_version_is_told_from_the_others(tmp_path: Path) -> None:
+    async with lab_api(tmp_path) as api:
+        assert await discover(api.client) == KumaKinds(frozenset(), refs_by_name=False)
+
+        await install(api, V1_8)
+        kinds = await discover(api.client)
+        assert {MESHES, TRAFFIC_ROUTES} <= kinds.crds
+        assert MESH_HTTP_ROUTES not in kinds.crds
+        assert not kinds.needs_system_namespace
+
+        await install(api, V2_7)
+        kinds = await discover(api.client)
+        assert {TRAFFIC_ROUTES, MESH_HTTP_ROUTES, MESH_PROXY_PATCHES} <= kinds.crds
+        assert MESH_SERVICES not in kinds.crds
+        assert kinds.refs_by_name and not kinds.patches_by_label
+        assert not kinds.policies_in_app_namespaces
+        assert kinds.system_namespace == "kuma-system"
+
+        await install(api, V2_14)
+        kinds = await discover(api.client)
+        assert {TRAFFIC_ROUTES, MESH_HTTP_ROUTES, MESH_SERVICES} <= kinds.crds
+        assert MESH_MULTI_ZONE_SERVICES in kinds.crds
+        assert kinds.refs_by_name and kinds.patches_by_label
+        assert kinds.policies_in_app_namespaces and not kinds.system_namespace
+
+        await install(api, V3_0)
+        kinds = await discover(api.client)
+        assert {MESH_HTTP_ROUTES, MESH_SERVICES} <= kinds.crds
+        assert TRAFFIC_ROUTES not in kinds.crds
+        assert not kinds.refs_by_name and kinds.patches_by_label
+        assert kinds.policies_in_app_namespaces and not kinds.system_namespace
+
+
+@pytest.mark.parametrize("app", ["kuma-control-plane", "kong-mesh-control-plane"])
+async def test_where_kumas_control_plane_is(tmp_path: Path, app: str) -> None:
+    async with lab_api(tmp_path) as api:
+        await install(api, V2_7)
+        # The operator's own namespace, as long as there is nothing better to go by.
+        connection = api.client.connection
+        api.client.connection = replace(connection, namespace="beside")
+        assert (await discover(api.client)).system_namespace == "beside"
+        for namespace, name in (("another", "shop-control-plane"), ("mesh", app)):
+            await api.namespace(namespace)
+            await api.client.create(DEPLOYMENTS, namespace, deployment(namespace, name))
+        assert (await discover(api.client)).system_namespace == "mesh"
+        assert (await discover(api.client, system_namespace="told")).system_namespace == "told"
+        # One for the canaries of a namespace is in it, and may not look at others.
+        assert (await discover(api.client, namespaced=True)).system_namespace == "kuma-system"
