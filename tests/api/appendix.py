@@ -118,7 +118,9 @@ _LINES: Mapping[str, Mapping[str, Mapping[str, tuple[str, ...]]]] = {
             f"{_FIELDS}mirroring_goes_before_the_first_weight_and_through_a_blue_green_test": (
                 f"{_SPEC}.mirror",
             ),
-            "tests/routing/test_meshhttproute.py::test_golden": (f"{_SPEC}.mirrorWeight",),
+            "tests/kuma/test_golden.py::test_what_is_written_is_as_it_was_and_is_taken": (
+                f"{_SPEC}.mirrorWeight",
+            ),
             "tests/workload/test_readiness.py::test_enough_is_ready_when_a_threshold_says_so": (
                 f"{_SPEC}.primaryReadyThreshold",
                 f"{_SPEC}.canaryReadyThreshold",

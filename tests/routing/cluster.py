@@ -11,7 +11,7 @@ from routing.api_server import ApiServer
 from serinus.api.canary import Canary
 from serinus.cluster.kinds import CRDS, DATAPLANES, MESHES, MESHSERVICES
 from serinus.lab.mesh.crds import definitions
-from serinus.lab.mesh.versions import V1_8, V2_7, V2_14, V3_0
+from serinus.lab.mesh.versions import SYSTEM_NAMESPACE, V1_8, V2_7, V2_14, V3_0
 from serinus.rollout.effects import Traffic, Weights
 from serinus.routing.kuma.dialect import MESH_PROXY_PATCHES
 from serinus.routing.kuma.discovery import KumaCaches, discover
@@ -20,7 +20,7 @@ from workload.guide import Json, canary
 
 FULL = Traffic(Weights(100, 0))
 SPLIT = Traffic(Weights(95, 5))
-SYSTEM = "kuma-system"
+SYSTEM = SYSTEM_NAMESPACE
 VERSIONS = {one.name: one for one in (V1_8, V2_7, V2_14, V3_0)}
 SELECTORS = {
     "podinfo": {"app": "podinfo-primary"},
