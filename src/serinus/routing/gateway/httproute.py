@@ -99,7 +99,7 @@ def route_change(canary: Canary, live: HTTPRouteView, traffic: Traffic) -> Json:
     found = msgspec.json.decode(live.spec)
     spec: Json = {}
     wanted = parents.parent_refs(canary)
-    if found.get("parentRefs") != wanted:
+    if [parents.known(ref) for ref in dicts(found.get("parentRefs"))] != wanted:
         spec["parentRefs"] = wanted
     hosts = list(canary.spec.service.hosts)
     if (found.get("hostnames") or []) != hosts:

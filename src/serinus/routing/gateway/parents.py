@@ -14,6 +14,7 @@ from serinus.routing.kuma.meshservices import HTTP
 Json = dict[str, Any]
 
 _REFS = "spec.service.gatewayRefs"
+_FIELDS = ("group", "kind", "name", "namespace", "sectionName", "port")
 
 
 def parent_refs(canary: Canary) -> list[Json]:
@@ -23,6 +24,11 @@ def parent_refs(canary: Canary) -> list[Json]:
     go to the canary's; so the apex gets the port.
     """
     return [_parent(canary, ref) for ref in canary.spec.service.gateway_refs]
+
+
+def known(ref: Json) -> Json:
+    """A ``parentRef`` without what a newer API's defaults may have put into it."""
+    return {key: ref[key] for key in _FIELDS if key in ref}
 
 
 def problems(canary: Canary) -> Iterator[Problem]:

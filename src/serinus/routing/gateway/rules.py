@@ -21,6 +21,9 @@ Json = dict[str, Any]
 EVERYTHING = 100
 """The weight of a rule's only backend."""
 
+_NARROWING = ("namespace", "filters")
+"""Fields of a backend that make another of it, or of its answers."""
+
 
 def split_matches(canary: Canary) -> list[Json]:
     """The `matches` of the rule that splits."""
@@ -141,10 +144,23 @@ def _merged(rule: Json, wanted: Json, filters: list[Json], ours: frozenset[str])
     """``rule`` with the backends and the filters that are wanted; what else it has stays. A rule
     has one filter of a type, so those of the types that are ``ours`` are all ours."""
     theirs = [one for one in dicts(rule.get("filters")) if one.get("type") not in ours]
-    merged = {**rule, **wanted, "filters": theirs + filters}
+    refs = _merged_refs(dicts(rule.get("backendRefs")), wanted["backendRefs"])
+    merged = {**rule, **wanted, "filters": theirs + filters, "backendRefs": refs}
     if not merged["filters"]:
         del merged["filters"]
     return merged
+
+
+def _merged_refs(found: list[Json], wanted: list[Json]) -> list[Json]:
+    """The wanted backends, in the order found, with what a newer API's defaults put beside."""
+    missing = {ref["name"]: ref for ref in wanted}
+    merged = [
+        {key: value for key, value in ref.items() if key not in _NARROWING}
+        | missing.pop(ref["name"])
+        for ref in found
+        if ref.get("name") in missing
+    ]
+    return merged + list(missing.values())
 
 
 def _weights(canary: Canary, rule: Json) -> Weights | None:
