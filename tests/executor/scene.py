@@ -211,10 +211,16 @@ class Scene:
         }
 
     def mesh_services(self, apex: str = "podinfo") -> list[Object]:
-        """What Kuma 2 makes of the Services; made at once here."""
+        """What Kuma makes of the Services; made at once here."""
         if self.by_traffic_route:
             return []
         port = {"port": 9898, "targetPort": 9898, "name": "http", "appProtocol": "http"}
+
+        def selector(app: str) -> Object:
+            if played(self.cluster.version).tags_inbounds:
+                return {"dataplaneTags": {"app": app}}
+            return {"dataplaneLabels": {"matchLabels": {"app": app}}}
+
         return [
             {
                 "apiVersion": "kuma.io/v1alpha1",
@@ -224,7 +230,7 @@ class Scene:
                     "namespace": self.namespace,
                     "labels": {"kuma.io/mesh": "default"},
                 },
-                "spec": {"ports": [port], "selector": {"dataplaneTags": {"app": name}}},
+                "spec": {"ports": [port], "selector": selector(name)},
             }
             for name in (apex, f"{apex}-primary", f"{apex}-canary")
         ]

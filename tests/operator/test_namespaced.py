@@ -89,6 +89,14 @@ def test_what_it_has_to_be_told_is_said(scene: Scene, start: Start) -> None:
     scene.await_ready("False", "may not read meshes.kuma.io", "-mesh-services-mode")
 
 
+@pytest.mark.parametrize("version", ["3.0"])
+def test_in_kuma_3_it_has_to_be_told_nothing(scene: Scene, start: Start) -> None:
+    start()
+    scene.begin()
+    scene.release("v2")
+    scene.await_phase("Succeeded")
+
+
 @pytest.mark.parametrize("version", ["1.8"])
 def test_where_only_traffic_routes_would_do_it_is_said(scene: Scene, start: Start) -> None:
     start("-mesh-services-mode=Disabled")
