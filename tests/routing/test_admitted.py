@@ -4,16 +4,20 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from lab.mesh.test_control_plane import control_plane, make_podinfo, until
 from serinus.cluster import kinds
 from serinus.cluster.client import Client
 from serinus.cluster.errors import NotFound
-from serinus.lab.mesh.versions import V1_8, V2_14, KumaVersion
+from serinus.lab.mesh.versions import SYSTEM_NAMESPACE, V1_8, V2_7, V2_14, V3_0, KumaVersion
 from serinus.rollout.effects import Affinity, Traffic, Weights
+from serinus.routing.kuma.dataplanes import canary_is_ready
+from serinus.routing.kuma.dialect import Dialect
 from serinus.routing.kuma.discovery import KumaCaches, discover
 from serinus.routing.kuma.router import KumaRouter
 from serinus.routing.router import Ability
@@ -28,7 +32,14 @@ MATCH = [
 ]
 AFFINITY = {"cookieName": "side", "primaryCookieName": "old", "httpOnly": True}
 COOKIES = Affinity("side=c4n4ry", "old=pr1m4ry")
+SELECTORS = {"podinfo-canary": {"app": "podinfo"}, "podinfo-primary": {"app": "podinfo-primary"}}
 PATCHES = ("podinfo-canary-affinity", "podinfo-primary-affinity")
+WORLDS = {
+    "2.7": (V2_7, Dialect.SERVICE_TAG),
+    "2.14 without MeshServices": (replace(V2_14, mesh_services="Disabled"), Dialect.SERVICE_TAG),
+    "2.14": (V2_14, Dialect.MESH_SERVICE_NAME),
+    "3.0": (V3_0, Dialect.LABELS),
+}
 
 
 SERVICE: Json = {
@@ -55,13 +66,16 @@ async def routing(directory: Path, version: KumaVersion) -> AsyncIterator[tuple[
     async with control_plane(directory, version) as (client, _):
         injected = {"kuma.io/sidecar-injection": "enabled"}
         await make_podinfo(client, {"labels": injected, "annotations": injected})
-        found = await discover(client)
+        found = await discover(client, system_namespace=SYSTEM_NAMESPACE)
         caches = KumaCaches.of(client, found)
         running = [asyncio.create_task(cache.run()) for cache in caches.all()]
         try:
             async with asyncio.timeout(20):
                 await asyncio.gather(*(cache.synced.wait() for cache in caches.all()))
-            yield client, Play(KumaRouter(client, found, caches), caches)
+            router = KumaRouter(
+                client, found, caches, selector=lambda _namespace, name: SELECTORS[name]
+            )
+            yield client, Play(router, caches)
         finally:
             for task in running:
                 task.cancel()
@@ -93,14 +107,19 @@ class Play:
         assert wrote == []
 
 
-async def test_kuma_2_14_takes_all_that_a_strategy_needs(tmp_path: Path) -> None:
-    async with routing(tmp_path, V2_14) as (client, play):
+@pytest.mark.parametrize(("version", "dialect"), WORLDS.values(), ids=WORLDS)
+async def test_each_kuma_takes_all_that_a_strategy_needs(
+    tmp_path: Path, version: KumaVersion, dialect: Dialect
+) -> None:
+    async with routing(tmp_path, version) as (client, play):
+        assert play.router.dialect(canary()) is dialect
         assert play.router.abilities(canary()) == frozenset(Ability)
         services = play.caches.mesh_services
-        assert services is not None
 
         async def available() -> bool:
-            found = services.get("test", "podinfo-canary")
+            if dialect is Dialect.SERVICE_TAG:
+                return await canary_is_ready(client, canary())
+            found = services.get("test", "podinfo-canary") if services is not None else None
             return found is not None and found.spec.state == "Available"
 
         await until(available)
@@ -108,20 +127,27 @@ async def test_kuma_2_14_takes_all_that_a_strategy_needs(tmp_path: Path) -> None
         for traffic in (FULL, SPLIT, MATCHED, mirrored):
             await play.settles(traffic)
         await play.settles(Traffic(Weights(80, 20), affinity=COOKIES))
+        beside = version.policies_in_app_namespaces
+        namespace, suffix = ("test", "") if beside else (SYSTEM_NAMESPACE, "-test")
         for name in PATCHES:
-            patch = json.loads(await client.get(kinds.MESHPROXYPATCHES, "test", name))
-            assert patch["metadata"]["labels"]["kuma.io/policy-role"] == "workload-owner"
+            patch = json.loads(await client.get(kinds.MESHPROXYPATCHES, namespace, name + suffix))
+            assert patch["metadata"]["labels"].get("kuma.io/policy-role") == (
+                "workload-owner" if beside else None
+            )
             assert "Mesh" in {owner["kind"] for owner in patch["metadata"]["ownerReferences"]}
         await play.settles(FULL)
-        route = json.loads(await client.get(kinds.MESHHTTPROUTES, "test", "podinfo"))
-        assert route["metadata"]["labels"]["kuma.io/policy-role"] == "producer"
+        route = json.loads(await client.get(kinds.MESHHTTPROUTES, namespace, f"podinfo{suffix}"))
+        assert route["metadata"]["labels"].get("kuma.io/policy-role") == (
+            "producer" if beside else None
+        )
         assert len(route["spec"]["to"][0]["rules"]) == 1
         for name in PATCHES:
-            try:
-                await client.get(kinds.MESHPROXYPATCHES, "test", name)
-            except NotFound:
-                continue
-            raise AssertionError(f"{name} was left behind")
+            with pytest.raises(NotFound):
+                await client.get(kinds.MESHPROXYPATCHES, namespace, name + suffix)
+        await play.router.finalize(canary())
+        for resource in (kinds.MESHHTTPROUTES, kinds.MESHTIMEOUTS, kinds.MESHRETRIES):
+            with pytest.raises(NotFound):
+                await client.get(resource, namespace, f"podinfo{suffix}")
 
 
 async def test_kuma_1_8_takes_header_rules(tmp_path: Path) -> None:
