@@ -53,10 +53,6 @@ KNOWN: tuple[Difference, ...] = (
         (
             "2.7.29-form-a-system-namespace-metadata.json annotations.*",
             "2.7.29-form-a-system-namespace-metadata.json labels.*",
-            "3.0-dev-canary-metrics.txt app*",
-            "3.0-dev-canary-metrics.txt dataplane",
-            "3.0-dev-canary-metrics.txt k*_kuma_io_*",
-            "3.0-dev-canary-metrics.txt kuma_io_*",
             "3.0-dev-dataplanes.json *.spec.networking.*",
             "3.0-dev-meshservices.json *.spec.*",
         ),

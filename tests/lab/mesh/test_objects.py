@@ -1,7 +1,6 @@
-"""The objects that Kuma makes of Services and pods, and the labels of its metrics."""
+"""The objects that Kuma makes of Services and pods."""
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,7 @@ import pytest
 from lab.mesh.mesh_objects import mesh, podinfo_world
 from serinus.lab.mesh.model import World, observe
 from serinus.lab.mesh.objects import dataplane, mesh_services
-from serinus.lab.mesh.prometheus import Targets, labels, targets, write_config
-from serinus.lab.mesh.versions import V1_8, V2_7, V2_14, V3_0, KumaVersion, played
+from serinus.lab.mesh.versions import V2_7, V2_14, V3_0, KumaVersion, played
 
 OBSERVED = Path(__file__).parent / "observed"
 
@@ -83,37 +81,3 @@ def test_dataplanes(version: KumaVersion, file: str) -> None:
     for theirs in found:
         theirs["spec"]["networking"].get("transparentProxying", {}).pop("ipFamilyMode", None)
         assert without_times(ours[theirs["metadata"]["name"]]) == without_times(theirs)
-
-
-def test_metric_labels_of_2_14() -> None:
-    """Left out: ``service`` and an empty schema URL. The observed pod had no ServiceAccount, which
-    is when Kuma names the service; pods of the lab have one, and a ``kuma_workload``."""
-    text = (OBSERVED / "2.14.3-exclusive-canary-metrics.txt").read_text().splitlines()[-1]
-    theirs = dict(re.findall(r'([a-z0-9_]+)="([^"]*)"', text))
-    for name in ("service", "otel_scope_schema_url", "envoy_cluster_name"):
-        del theirs[name]
-    proxy = next(p for p in world().proxies if p.name == "podinfo-1")
-    ours = labels(V2_14, proxy)
-    assert {name: ours.pop(name) for name in ("pod", "namespace", "kuma_workload")} == {
-        "pod": "podinfo-1",
-        "namespace": "test",
-        "kuma_workload": "default",
-    }
-    assert ours == theirs
-
-
-def test_metric_labels_of_1_8_name_the_service() -> None:
-    found = {p.name: labels(V1_8, p) for p in world(V1_8).proxies}
-    assert found["podinfo-1"]["service"] == "podinfo-canary_test_svc_9898"
-    primary = found["podinfo-primary-1"]
-    assert primary["kuma_io_service"] == "podinfo-primary_test_svc_9898"
-    assert primary["kuma_io_services"] == (",podinfo-primary_test_svc_9898,podinfo_test_svc_9898,")
-
-
-def test_targets_are_rewritten_only_when_they_change(tmp_path: Path) -> None:
-    write_config(tmp_path)
-    file = Targets(tmp_path)
-    assert file.write(targets(world()))
-    assert not file.write(targets(world()))
-    found = json.loads((tmp_path / "sidecars.json").read_text())
-    assert ["127.10.0.2:5670"] in [one["targets"] for one in found]

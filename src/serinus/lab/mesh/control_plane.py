@@ -74,7 +74,8 @@ class ControlPlane:
         self._version = version
         self._definitions = crds.definitions(version)
         self._events = EventRecorder(client, "kuma-control-plane")
-        self._targets = prometheus.Targets(paths.prometheus)
+        self._prometheus = prometheus.Files(paths.prometheus)
+        self._reload_due = asyncio.Event()
         self._deliveries: dict[str, Delivery] = {}
         self._failures: dict[str, str] = {}
         self._changed = asyncio.Event()
@@ -98,9 +99,10 @@ class ControlPlane:
         self._proxy_patches = cache(kinds.MESHPROXYPATCHES) if version.has_meshhttproute else None
         self._timeouts = cache(kinds.MESHTIMEOUTS) if version.has_meshhttproute else None
         self._retries = cache(kinds.MESHRETRIES) if version.has_meshhttproute else None
+        self._metrics = cache(kinds.MESHMETRICS) if version.has_meshhttproute else None
         policies = (
             *(self._traffic_routes, self._http_routes, self._tcp_routes, self._proxy_patches),
-            *(self._timeouts, self._retries),
+            *(self._timeouts, self._retries, self._metrics),
         )
         self._sources += [c for c in policies if c is not None]
         self._made = [Cache[Json](client, kinds.DATAPLANES, msgspec.json.decode)]
@@ -129,7 +131,7 @@ class ControlPlane:
     async def install(self, url: str) -> None:
         """Kuma's kinds and no others of its group, its webhooks at ``url``, and its namespaces."""
         self._paths.xds.mkdir(parents=True, exist_ok=True)
-        prometheus.write_config(self._paths.prometheus)
+        self._prometheus.write_config()
         ca = Pki(self._paths.pki).ca.cert.read_bytes()
         wanted = [
             *self._definitions,
@@ -150,6 +152,7 @@ class ControlPlane:
             self._events.run(),
             self._deliver_for_ever(),
             self._write_objects_for_ever(),
+            self._reload_for_ever(),
         ]
 
     async def set_up(self) -> None:
@@ -212,6 +215,7 @@ class ControlPlane:
             proxy_patches=self._proxy_patches.values() if self._proxy_patches else (),
             timeouts=self._timeouts.values() if self._timeouts else (),
             retries=self._retries.values() if self._retries else (),
+            metrics=self._metrics.values() if self._metrics else (),
             tcp_routes=self._tcp_routes.values() if self._tcp_routes else (),
         )
 
@@ -249,7 +253,9 @@ class ControlPlane:
             delivery.deliver(proxy, config)
             if delivery.held and not waited:
                 held.append(delivery)
-        self._targets.write(prometheus.targets(world))
+        self._prometheus.write_targets(prometheus.targets(world))
+        if self._prometheus.write_config(prometheus.exposures(world)):
+            self._reload_due.set()
         for uid in self._deliveries.keys() - {p["metadata"]["uid"] for p in self._pods.values()}:
             self._deliveries.pop(uid).remove()
             self._failures.pop(uid, None)
@@ -259,6 +265,15 @@ class ControlPlane:
         if self._failures.get(uid) != reason:
             self._failures[uid] = reason
             log.warning("a sidecar keeps its old configuration", pod_uid=uid, reason=reason)
+
+    async def _reload_for_ever(self) -> None:
+        while True:
+            await self._reload_due.wait()
+            self._reload_due.clear()
+            try:
+                await prometheus.reload(self._pods.values())
+            except OSError as error:
+                log.warning("the mesh's Prometheus keeps its old configuration", error=str(error))
 
     async def _write_objects_for_ever(self) -> None:
         for cache in [*self._sources, *self._made]:

@@ -124,6 +124,9 @@ class World:
     timeouts: tuple[Obj, ...] = ()
     retries: tuple[Obj, ...] = ()
     tcp_routes: tuple[Obj, ...] = ()
+    metrics: tuple[Obj, ...] = ()
+    metered: frozenset[str] = frozenset()
+    """The meshes whose sidecars show their metrics without a MeshMetric (the way before 2.6)."""
 
 
 def mesh_of(obj: Obj) -> str | None:
@@ -166,6 +169,7 @@ def observe(
     timeouts: Iterable[Obj] = (),
     retries: Iterable[Obj] = (),
     tcp_routes: Iterable[Obj] = (),
+    metrics: Iterable[Obj] = (),
 ) -> World:
     """The World that these objects make."""
     meshed = {
@@ -189,9 +193,11 @@ def observe(
         ),
         key=lambda proxy: (proxy.namespace, proxy.name),
     )
+    meshes = list(meshes)
     return World(
         version=version,
         modes={mesh["metadata"]["name"]: _mode(version, mesh) for mesh in meshes},
+        metered=frozenset(mesh["metadata"]["name"] for mesh in meshes if _is_metered(mesh)),
         services=tuple(seen),
         proxies=tuple(proxies),
         traffic_routes=tuple(traffic_routes),
@@ -199,6 +205,7 @@ def observe(
         proxy_patches=tuple(proxy_patches),
         timeouts=tuple(timeouts),
         retries=tuple(retries),
+        metrics=tuple(metrics),
         tcp_routes=tuple(tcp_routes),
     )
 
@@ -210,6 +217,10 @@ def _mode(version: KumaVersion, mesh: Obj) -> Mode:
         return "Exclusive"
     mode = ((mesh.get("spec") or {}).get("meshServices") or {}).get("mode", "Disabled")
     return "Exclusive" if mode == "Exclusive" else "Disabled"
+
+
+def _is_metered(mesh: Obj) -> bool:
+    return bool(((mesh.get("spec") or {}).get("metrics") or {}).get("enabledBackend"))
 
 
 def _takes_part(service: Obj) -> bool:

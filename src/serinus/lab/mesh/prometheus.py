@@ -6,10 +6,14 @@ labels of the target, which comes to the same in every query.
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+import yaml
+
+from serinus.lab.mesh.metering import Exposure, exposure
 from serinus.lab.mesh.model import Proxy, World
 from serinus.lab.mesh.transparent import METRICS_PORT
 from serinus.lab.mesh.versions import ZONE, KumaVersion
@@ -21,27 +25,20 @@ SERVER = "prometheus-server"
 PORT = 9090
 _TARGETS = "sidecars.json"
 _CONFIG = "prometheus.yml"
+_RULE, _KEPT = "lab_exposure", "__tmp_kept"
+"""Labels for relabelling alone, that no series keeps."""
 _NOT_A_LABEL = re.compile(r"[^a-zA-Z0-9_]")
 
 
 def labels(version: KumaVersion, proxy: Proxy) -> dict[str, str]:
-    """The labels that every series of a sidecar carries when this Kuma is played."""
-    values: dict[str, set[str]] = {}
-    for inbound in proxy.inbounds:
-        for key, value in inbound.tags.items():
-            values.setdefault(_NOT_A_LABEL.sub("_", key), set()).add(value)
-    found = {}
-    for key, several in values.items():
-        found[key] = min(several)
-        found[f"{key}s"] = f",{','.join(sorted(several))},"
-    found |= {
-        "mesh": proxy.mesh,
-        "dataplane": f"{proxy.name}.{proxy.namespace}",
-        "k8s_kuma_io_name": proxy.name,
-        "k8s_kuma_io_namespace": proxy.namespace,
-        "pod": proxy.name,
-        "namespace": proxy.namespace,
-    }
+    """The labels that every series of a sidecar carries when this Kuma is played.
+
+    The pod and its namespace are of the scrape configuration: until 2.14 of the one that Kuma
+    installs, from 3.0 on of kubernetes_sd_configs.
+    """
+    found = {"mesh": proxy.mesh, "pod": proxy.name, "namespace": proxy.namespace}
+    if version.tags_in_metrics:
+        found |= _tags(proxy)
     if version.service_label:
         found["service"] = proxy.inbounds[0].service
     if version.metrics_labels:
@@ -55,60 +52,130 @@ def labels(version: KumaVersion, proxy: Proxy) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
+def _tags(proxy: Proxy) -> dict[str, str]:
+    """What a sidecar of Kuma 2 tells of its Dataplane: of a tag with several values the first."""
+    values: dict[str, set[str]] = {}
+    for inbound in proxy.inbounds:
+        for key, value in inbound.tags.items():
+            values.setdefault(_NOT_A_LABEL.sub("_", key), set()).add(value)
+    found = {
+        "dataplane": f"{proxy.name}.{proxy.namespace}",
+        "k8s_kuma_io_name": proxy.name,
+        "k8s_kuma_io_namespace": proxy.namespace,
+    }
+    for key, several in values.items():
+        found[key] = min(several)
+        found[f"{key}s"] = f",{','.join(sorted(several))},"
+    return found
+
+
 def targets(world: World) -> list[Json]:
-    """Every sidecar, as file-based service discovery reads it."""
-    return [
-        {
-            "targets": [f"{proxy.address}:{METRICS_PORT}"],
-            "labels": labels(world.version, proxy),
-        }
-        for proxy in world.proxies
-    ]
+    """Every sidecar that shows its metrics, as file-based service discovery reads it."""
+    rules = {exposure: str(number) for number, exposure in enumerate(exposures(world), 1)}
+    found = []
+    for proxy in world.proxies:
+        shown = exposure(world, proxy)
+        if shown is None:
+            continue
+        marked = labels(world.version, proxy)
+        if shown in rules:
+            marked[_RULE] = rules[shown]
+        found.append({"targets": [f"{proxy.address}:{METRICS_PORT}"], "labels": marked})
+    return found
 
 
-class Targets:
-    """The file of targets, replaced when they change."""
+def exposures(world: World) -> list[Exposure]:
+    """The ways, other than everything, in which sidecars show their metrics."""
+    found = {exposure(world, proxy) for proxy in world.proxies}
+    return sorted(one for one in found if one is not None and one.dropped)
+
+
+class Files:
+    """What Prometheus reads, replaced when it changes: the targets, which it watches, and its
+    configuration, which it has to be told to read again."""
 
     def __init__(self, directory: Path) -> None:
-        self._path = directory / _TARGETS
-        self._written = ""
+        self._directory = directory
+        self._written: dict[str, str] = {}
 
-    def write(self, found: Iterable[Json]) -> bool:
+    def write_targets(self, found: Iterable[Json]) -> bool:
         """Whether anything changed."""
-        text = json.dumps(list(found))
-        if text == self._written:
+        return self._write(_TARGETS, json.dumps(list(found)))
+
+    def write_config(self, found: Iterable[Exposure] = ()) -> bool:
+        """Whether anything changed. ``found`` are the exposures that targets are marked with."""
+        return self._write(_CONFIG, _config(found))
+
+    def _write(self, name: str, text: str) -> bool:
+        if text == self._written.get(name):
             return False
-        temporary = self._path.with_suffix(".new")
+        self._directory.mkdir(parents=True, exist_ok=True)
+        path = self._directory / name
+        temporary = path.with_suffix(".new")
         temporary.write_text(text)
-        temporary.replace(self._path)
-        self._written = text
+        temporary.replace(path)
+        self._written[name] = text
         return True
 
 
-def write_config(directory: Path) -> None:
-    """The configuration that Prometheus is started with."""
-    directory.mkdir(parents=True, exist_ok=True)
-    (directory / _CONFIG).write_text(
-        f"""\
-global:
-  scrape_interval: 1s
-  scrape_timeout: 1s
-  evaluation_interval: 1s
-scrape_configs:
-- job_name: kuma-dataplanes
-  metrics_path: /metrics
-  file_sd_configs:
-  - files: [/etc/prometheus/{_TARGETS}]
-    refresh_interval: 30s
-  metric_relabel_configs:
-  - source_labels: [envoy_cluster_name]
-    regex: kuma_envoy_admin
-    action: drop
-  - source_labels: [envoy_http_conn_manager_prefix]
-    regex: _kuma.*
-    action: drop
-"""
-    )
+def _config(found: Iterable[Exposure]) -> str:
+    relabelings = [
+        {"source_labels": ["envoy_cluster_name"], "regex": "kuma_envoy_admin", "action": "drop"},
+        {
+            "source_labels": ["envoy_http_conn_manager_prefix"],
+            "regex": "_kuma.*|system_.*",
+            "action": "drop",
+        },
+    ]
+    for number, shown in enumerate(found, 1):
+        if shown.kept:
+            relabelings.append(
+                {
+                    "source_labels": [_RULE, "__name__"],
+                    "regex": f"{number};(?:{shown.kept})",
+                    "target_label": _KEPT,
+                    "replacement": "yes",
+                }
+            )
+        relabelings.append(
+            {
+                "source_labels": [_RULE, "__name__", _KEPT],
+                "regex": f"{number};(?:{shown.dropped});",
+                "action": "drop",
+            }
+        )
+    relabelings.append({"regex": f"{_RULE}|{_KEPT}", "action": "labeldrop"})
+    config = {
+        "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
+        "scrape_configs": [
+            {
+                "job_name": "kuma-dataplanes",
+                "metrics_path": "/metrics",
+                "file_sd_configs": [
+                    {"files": [f"/etc/prometheus/{_TARGETS}"], "refresh_interval": "30s"}
+                ],
+                "metric_relabel_configs": relabelings,
+            }
+        ],
+    }
+    return yaml.safe_dump(config, sort_keys=False)
+
+
+async def reload(pods: Iterable[Mapping[str, Any]]) -> None:
+    """Have every Prometheus among the pods read its configuration again; one that does not answer
+    is only beginning, and will have read it. Raises `OSError` when one refuses."""
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
+        for pod in pods:
+            address = (pod.get("status") or {}).get("podIP")
+            if pod["metadata"]["namespace"] != NAMESPACE or not address:
+                continue
+            try:
+                async with session.post(f"http://{address}:{PORT}/-/reload") as answer:
+                    words = await answer.text()
+            except (aiohttp.ClientError, TimeoutError):
+                continue
+            if answer.status != 200:
+                raise OSError(f"Prometheus refused its configuration: {words.strip()}")
 
 
 def manifests(directory: Path) -> list[Json]:
