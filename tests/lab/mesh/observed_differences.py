@@ -48,13 +48,4 @@ KNOWN: tuple[Difference, ...] = (
         "an empty label, which Prometheus drops",
         ("*-canary-metrics.txt otel_scope_schema_url",),
     ),
-    Difference(
-        "objects and labels of 3.0, and metadata of 2.7, as the lab does not make them yet",
-        (
-            "2.7.29-form-a-system-namespace-metadata.json annotations.*",
-            "2.7.29-form-a-system-namespace-metadata.json labels.*",
-            "3.0-dev-dataplanes.json *.spec.networking.*",
-            "3.0-dev-meshservices.json *.spec.*",
-        ),
-    ),
 )

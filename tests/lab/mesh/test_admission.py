@@ -8,22 +8,43 @@ from typing import Any
 
 import pytest
 
-from lab.mesh.mesh_objects import Obj, form_a, form_b, form_c, mesh, trafficroute
+from lab.mesh.mesh_objects import (
+    Obj,
+    by_labels,
+    by_tag,
+    form_a,
+    form_b,
+    form_c,
+    mesh,
+    trafficroute,
+)
 from serinus.lab.apiserver.patch.json_patch import json_patch
 from serinus.lab.mesh.crds import definitions
 from serinus.lab.mesh.defaults import policies
-from serinus.lab.mesh.versions import SYSTEM_NAMESPACE, V1_8, V2_14, KumaVersion
+from serinus.lab.mesh.versions import PLAYED, SYSTEM_NAMESPACE, V1_8, V2_7, V2_14, V3_0, KumaVersion
 from serinus.lab.mesh.webhooks import Webhooks
 
 OBSERVED = Path(__file__).parent / "observed"
 XDS = Path("/state/xds")
 
 
-def webhooks(version: KumaVersion, **namespaces: Obj) -> Webhooks:
-    async def namespace(name: str) -> Obj:
-        return {"metadata": {"name": name, **namespaces.get(name, {})}}
+LABELLED = {"labels": {"kuma.io/sidecar-injection": "enabled"}}
+ANNOTATED = {"annotations": {"kuma.io/sidecar-injection": "enabled"}}
+DISABLED = {"labels": {"kuma.io/sidecar-injection": "disabled"}}
 
-    return Webhooks(version, XDS, namespace=namespace, meshes=lambda: {"default": mesh()})
+
+def webhooks(version: KumaVersion, **namespaces: Obj) -> Webhooks:
+    """Their namespaces are labelled unless told otherwise."""
+
+    async def namespace(name: str) -> Obj:
+        return {"metadata": {"name": name, **namespaces.get(name, LABELLED)}}
+
+    return Webhooks(
+        version,
+        XDS,
+        namespace=namespace,
+        meshes=lambda: {name: mesh(name=name) for name in ("default", "b")},
+    )
 
 
 def request(obj: Obj, kind: str) -> Obj:
@@ -38,6 +59,19 @@ def patched(obj: Obj, answer: Obj) -> Any:
     return json_patch(copy.deepcopy(obj), json.loads(base64.b64decode(answer["patch"])))
 
 
+def with_filters(route: Obj, filters: list[Obj]) -> Obj:
+    route["spec"]["to"][0]["rules"][0]["default"]["filters"] = filters
+    return route
+
+
+def without_names(route: Obj) -> Obj:
+    """As the schema of Kuma 3 leaves a route that refers by names."""
+    (to,) = route["spec"]["to"]
+    for ref in (to["targetRef"], *to["rules"][0]["default"]["backendRefs"]):
+        del ref["name"]
+    return route
+
+
 def plain_pod(**labels: str) -> Obj:
     return {
         "metadata": {"name": "p", "namespace": "test", "labels": labels},
@@ -45,11 +79,7 @@ def plain_pod(**labels: str) -> Obj:
     }
 
 
-LABELLED = {"labels": {"kuma.io/sidecar-injection": "enabled"}}
-ANNOTATED = {"annotations": {"kuma.io/sidecar-injection": "enabled"}}
-
-
-@pytest.mark.parametrize("version", [V1_8, V2_14], ids=lambda v: v.name)
+@pytest.mark.parametrize("version", PLAYED.values(), ids=PLAYED)
 @pytest.mark.parametrize("namespace", [LABELLED, ANNOTATED], ids=["label", "annotation"])
 async def test_a_pod_of_a_meshed_namespace_gets_a_sidecar(
     version: KumaVersion, namespace: Obj
@@ -57,14 +87,16 @@ async def test_a_pod_of_a_meshed_namespace_gets_a_sidecar(
     pod = plain_pod()
     asked = webhooks(version, test=namespace)
     done = patched(pod, await asked.inject(request(pod, "Pod")))
-    containers = done["spec"]["initContainers" if version is V2_14 else "containers"]
+    native = version in (V2_14, V3_0)
+    containers = done["spec"]["initContainers" if native else "containers"]
     sidecar = next(c for c in containers if c["name"] == "kuma-sidecar")
     assert sidecar["image"] == f"kuma/kuma-dp:{version.release}"
-    assert sidecar.get("restartPolicy") == ("Always" if version is V2_14 else None)
+    assert sidecar.get("restartPolicy") == ("Always" if native else None)
     assert done["spec"]["volumes"] == [
         {"name": "kuma-xds", "hostPath": {"path": "/state/xds", "type": "DirectoryOrCreate"}}
     ]
     annotations = done["metadata"]["annotations"]
+    assert ("kuma.io/mesh" in annotations) is (version is not V3_0)
     assert annotations["kuma.io/transparent-proxying"] == "enabled"
     assert annotations["kuma.io/transparent-proxying-inbound-port"] == "15006"
     again = await asked.inject(request(done, "Pod"))
@@ -76,8 +108,13 @@ async def test_a_pod_of_a_meshed_namespace_gets_a_sidecar(
     [
         (V2_14, {}, {}, False),
         (V2_14, LABELLED, {"kuma.io/sidecar-injection": "disabled"}, False),
-        (V2_14, {}, {"kuma.io/sidecar-injection": "true"}, True),
-        (V1_8, {"labels": {"kuma.io/sidecar-injection": "disabled"}}, {}, False),
+        # From 2.11 on a namespace that says nothing takes no part, and only one word counts.
+        (V2_14, {}, {"kuma.io/sidecar-injection": "enabled"}, False),
+        (V2_14, DISABLED, {"kuma.io/sidecar-injection": "enabled"}, True),
+        (V2_14, DISABLED, {"kuma.io/sidecar-injection": "true"}, False),
+        (V3_0, {}, {"kuma.io/sidecar-injection": "enabled"}, False),
+        (V2_7, {}, {"kuma.io/sidecar-injection": "true"}, True),
+        (V1_8, DISABLED, {}, False),
     ],
 )
 async def test_the_pods_own_word_counts_first(
@@ -87,27 +124,67 @@ async def test_the_pods_own_word_counts_first(
     assert ("patch" in answer) is injected
 
 
+IN_SYSTEM = {"name": "podinfo-test", "namespace": SYSTEM_NAMESPACE}
+MIRRORED = [
+    {"type": "RequestMirror", "requestMirror": {"percentage": 100, "backendRef": by_labels("a")}}
+]
+
+
 @pytest.mark.parametrize(
-    ("name", "route"),
+    ("version", "name", "route"),
     [
-        ("form-a-app-namespace", form_a(95, 5)),
-        (
-            "form-a-system-namespace",
-            form_a(95, 5, name="podinfo-test", namespace=SYSTEM_NAMESPACE),
-        ),
-        ("form-b", form_b(95, 5)),
-        ("form-c", form_c(95, 5)),
+        (V2_7, "2.7.29-form-a-system-namespace", form_a(95, 5, **IN_SYSTEM)),
+        (V2_14, "2.14.3-exclusive-form-a-app-namespace", form_a(95, 5)),
+        (V2_14, "2.14.3-exclusive-form-a-system-namespace", form_a(95, 5, **IN_SYSTEM)),
+        (V2_14, "2.14.3-exclusive-form-b", form_b(95, 5)),
+        (V2_14, "2.14.3-exclusive-form-c", form_c(95, 5)),
+        (V2_14, "2.14.3-disabled-form-c", form_c(95, 5)),
+        (V3_0, "3.0-dev-form-c", form_c(95, 5)),
+        (V3_0, "3.0-dev-mirror", with_filters(form_c(100, 0), MIRRORED)),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
-async def test_routes_get_the_metadata_that_kuma_gives_them(name: str, route: Obj) -> None:
+async def test_routes_get_the_metadata_that_kuma_gives_them(
+    version: KumaVersion, name: str, route: Obj
+) -> None:
     """Left out: kubectl's own annotation, the Mesh's uid, the system namespace's name."""
-    text = (OBSERVED / f"2.14.3-exclusive-{name}-metadata.json").read_text()
+    text = (OBSERVED / f"{name}-metadata.json").read_text()
     theirs = json.loads(text.replace("kuma-system", SYSTEM_NAMESPACE))
     del theirs["annotations"]["kubectl.kubernetes.io/last-applied-configuration"]
     theirs["ownerReferences"][0]["uid"] = "uid-mesh"
-    done = patched(route, await webhooks(V2_14).complete(request(route, "MeshHTTPRoute")))
-    ours = {key: done["metadata"][key] for key in ("labels", "annotations", "ownerReferences")}
+    route["metadata"]["labels"]["kuma.io/origin"] = "zone"
+    done = patched(route, await webhooks(version).complete(request(route, "MeshHTTPRoute")))
+    meta = done["metadata"]
+    ours = {key: meta.get(key, {}) for key in ("labels", "annotations", "ownerReferences")}
     assert ours == theirs
+
+
+@pytest.mark.parametrize(("version", "named"), [(V2_7, "b"), (V2_14, "b"), (V3_0, "default")])
+async def test_the_annotation_names_a_mesh_until_2_14(version: KumaVersion, named: str) -> None:
+    form = form_c if version is V3_0 else form_a
+    route = form(95, 5, **IN_SYSTEM)
+    del route["metadata"]["labels"]["kuma.io/mesh"]
+    route["metadata"]["annotations"] = {"kuma.io/mesh": "b"}
+    done = patched(route, await webhooks(version).complete(request(route, "MeshHTTPRoute")))
+    assert done["metadata"]["labels"]["kuma.io/mesh"] == named
+    assert done["metadata"]["ownerReferences"][0]["name"] == named
+
+
+async def test_where_no_webhook_is_asked_nothing_is_added_or_refused() -> None:
+    for version, overlooked in ((V2_7, False), (V2_14, True), (V3_0, True)):
+        asked = webhooks(version, test={})
+        route = form_c(95, 5)
+        route["spec"]["targetRef"] = {"kind": "Nonsense"}
+        answer = await asked.validate(request(route, "MeshHTTPRoute"))
+        assert answer["allowed"] is overlooked
+        if overlooked:
+            assert "no label kuma.io/sidecar-injection" in answer["warnings"][0]
+            assert patched(route, await asked.complete(request(route, "MeshHTTPRoute"))) == route
+    for namespace in (LABELLED, ANNOTATED, DISABLED):
+        answer = await webhooks(V2_14, test=namespace).complete(
+            request(form_b(95, 5), "MeshHTTPRoute")
+        )
+        assert "patch" in answer
 
 
 async def test_other_owners_are_kept() -> None:
@@ -123,6 +200,16 @@ NO_CONF: Obj = {**ZEROS, "spec": {**ZEROS["spec"], "conf": {}}}
 ELSEWHERE: Obj = {**ZEROS, "mesh": "nowhere"}
 MIXED = form_b(95, 5)
 MIXED["spec"]["to"].append({"targetRef": {"kind": "MeshService", "labels": {"a": "b"}}})
+OF_A_SUBSET = form_c(95, 5)
+OF_A_SUBSET["spec"]["targetRef"] = {"kind": "MeshSubset", "tags": {"app": "a"}}
+PRUNED = without_names(form_b(95, 5))
+MIRRORING_NOWHERE = with_filters(
+    form_c(95, 5), [{"type": "RequestMirror", "requestMirror": {"backendRef": by_tag("a")}}]
+)
+OWNED_BY_ANOTHER = form_c(95, 5)
+OWNED_BY_ANOTHER["metadata"]["ownerReferences"] = [
+    {"apiVersion": "kuma.io/v1alpha1", "kind": "Mesh", "name": "other", "uid": "3"}
+]
 
 
 @pytest.mark.parametrize(
@@ -141,6 +228,43 @@ MIXED["spec"]["to"].append({"targetRef": {"kind": "MeshService", "labels": {"a":
             "MeshHTTPRoute",
             MIXED,
             "it's not allowed to mix producer and consumer items in the same policy",
+        ),
+        (
+            V2_7,
+            "MeshHTTPRoute",
+            form_a(95, 5),
+            f"policy can only be created in the system namespace:{SYSTEM_NAMESPACE}",
+        ),
+        (
+            V2_7,
+            "MeshTimeout",
+            form_a(95, 5),
+            f"policy can only be created in the system namespace:{SYSTEM_NAMESPACE}",
+        ),
+        (V3_0, "MeshHTTPRoute", OF_A_SUBSET, "spec.targetRef.kind: value is not supported"),
+        (
+            V3_0,
+            "MeshHTTPRoute",
+            PRUNED,
+            "spec.to[0].targetRef.labels must be set when kind is MeshService; "
+            "spec.to[0].rules[0].default.backendRefs[0].labels must be set when kind is "
+            "MeshService; "
+            "spec.to[0].rules[0].default.backendRefs[1].labels must be set when kind is "
+            "MeshService",
+        ),
+        (
+            V3_0,
+            "MeshHTTPRoute",
+            MIRRORING_NOWHERE,
+            "spec.to[0].rules[0].default.filters[0].requestMirror.backendRef.labels must be set "
+            "when kind is MeshService",
+        ),
+        (
+            V3_0,
+            "MeshHTTPRoute",
+            OWNED_BY_ANOTHER,
+            'metadata.ownerReferences: the Mesh "other" cannot own an object of the mesh '
+            '"default", which the label kuma.io/mesh names',
         ),
     ],
 )
@@ -177,7 +301,7 @@ async def test_what_of_a_limit_has_no_effect_is_said(kind: str, http: Obj, idle:
     ]
 
 
-@pytest.mark.parametrize("version", [V1_8, V2_14], ids=lambda v: v.name)
+@pytest.mark.parametrize("version", PLAYED.values(), ids=PLAYED)
 async def test_kumas_own_defaults_are_let_in(version: KumaVersion) -> None:
     for policy in policies(version):
         answer = await webhooks(version).validate(request(policy, policy["kind"]))

@@ -18,7 +18,7 @@ from lab.mesh.mesh_objects import (
 )
 from serinus.lab.mesh.model import observe
 from serinus.lab.mesh.proxy import resources
-from serinus.lab.mesh.versions import SYSTEM_NAMESPACE, V2_14
+from serinus.lab.mesh.versions import SYSTEM_NAMESPACE, V2_7, V2_14, V3_0, KumaVersion
 from serinus.lab.mesh.webhooks import Webhooks
 
 CANARY, PRIMARY, CLIENT = "podinfo-1.test", "podinfo-primary-1.test", "client-1.test"
@@ -119,16 +119,17 @@ def virtual_host(**change: Any) -> Obj:
     return changed({"virtualHost": {"operation": "Patch", "match": {}, **change}})
 
 
-def webhooks() -> Webhooks:
+def webhooks(version: KumaVersion = V2_14) -> Webhooks:
     async def namespace(name: str) -> Obj:
-        return {"metadata": {"name": name}}
+        return {"metadata": {"name": name, "labels": {"kuma.io/sidecar-injection": "enabled"}}}
 
     xds = Path("/state/xds")
-    return Webhooks(V2_14, xds, namespace=namespace, meshes=lambda: {"default": mesh()})
+    return Webhooks(version, xds, namespace=namespace, meshes=lambda: {"default": mesh()})
 
 
-async def answer(patch: Obj) -> Any:
-    return await webhooks().validate({"uid": "1", "object": patch, "namespace": "test"})
+async def answer(patch: Obj, version: KumaVersion = V2_14) -> Any:
+    request = {"uid": "1", "object": patch, "namespace": patch["metadata"]["namespace"]}
+    return await webhooks(version).validate(request)
 
 
 NATIVE = "spec.default.appendModifications[0].virtualHost.value: native Envoy resource is not valid"
@@ -189,6 +190,35 @@ async def test_an_empty_patch_and_an_odd_target_are_refused() -> None:
         "spec.targetRef.kind: value is not supported; "
         "spec.default.appendModifications: must not be empty"
     )
+
+
+BY_LABELS = {"kind": "Dataplane", "labels": {"app": "podinfo"}}
+BY_TAGS = {"kind": "MeshSubset", "tags": {"app": "podinfo"}}
+
+
+@pytest.mark.parametrize(
+    ("version", "target", "namespace", "words"),
+    [
+        (V2_7, BY_TAGS, SYSTEM_NAMESPACE, None),
+        (V2_7, BY_TAGS, "test", "policy can only be created in the system namespace"),
+        (V2_7, BY_LABELS, SYSTEM_NAMESPACE, "spec.targetRef.kind: value is not supported"),
+        (V2_14, BY_TAGS, SYSTEM_NAMESPACE, None),
+        (V2_14, BY_LABELS, SYSTEM_NAMESPACE, None),
+        (V2_14, BY_LABELS, "test", None),
+        (V3_0, BY_LABELS, "test", None),
+        (V3_0, BY_TAGS, "test", "spec.targetRef.kind: value is not supported"),
+    ],
+)
+async def test_where_and_for_whom_a_patch_may_be(
+    version: KumaVersion, target: Obj, namespace: str, words: str | None
+) -> None:
+    patch = cookie_patch("podinfo", "a=b")
+    patch["spec"]["targetRef"] = target
+    patch["metadata"]["namespace"] = namespace
+    told = await answer(patch, version)
+    assert told["allowed"] is (words is None)
+    if words:
+        assert words in told["status"]["message"]
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,13 @@ from serinus.lab.mesh.policies import ROLE, MixedRoles, role
 from serinus.lab.mesh.versions import DEFAULT_MESH, SYSTEM_NAMESPACE, ZONE, KumaVersion
 
 FIRST_GENERATION = frozenset({"TrafficRoute", "TrafficPermission"})
-PLAYED_POLICIES = frozenset({"MeshHTTPRoute"})
+PLAYED_POLICIES = frozenset({"MeshHTTPRoute", "MeshTCPRoute"})
 LIMITS = frozenset({"MeshTimeout", "MeshRetry"})
+REAL_KINDS = frozenset(
+    {"MeshService", "MeshExternalService", "MeshMultiZoneService", "MeshHTTPRoute"}
+)
+"""What a reference can lead to; the other kinds stand for many proxies."""
+
 _KNOWN_BY_DEFAULT = frozenset({"TrafficPermission", "MeshTrafficPermission", "MeshMetric"})
 
 
@@ -28,64 +33,128 @@ class Refusal:
     reason: str = "Invalid"
 
 
-def mesh_name(obj: Obj) -> str:
+def mesh_name(version: KumaVersion, obj: Obj) -> str:
     """The mesh that a Kuma object belongs to."""
     if obj["kind"] in FIRST_GENERATION:
         return str(obj.get("mesh") or DEFAULT_MESH)
-    return mesh_of(obj) or DEFAULT_MESH
+    return mesh_of(version, obj) or DEFAULT_MESH
 
 
 def completed(version: KumaVersion, obj: Obj, mesh_uid: str) -> dict[str, Any]:
     """``obj`` with what the webhooks add: labels, display name, and the Mesh as an owner."""
     meta = dict(obj["metadata"])
-    mesh = mesh_name(obj)
+    mesh = mesh_name(version, obj)
     owners = [owner for owner in meta.get("ownerReferences") or () if owner.get("kind") != "Mesh"]
     owners.append({"apiVersion": "kuma.io/v1alpha1", "kind": "Mesh", "name": mesh, "uid": mesh_uid})
     meta["ownerReferences"] = owners
     if obj["kind"] in FIRST_GENERATION:
         return {**obj, "mesh": mesh, "metadata": meta}
-    labels = dict(meta.get("labels") or {})
-    labels |= {
-        "k8s.kuma.io/namespace": meta["namespace"],
-        "kuma.io/env": "kubernetes",
-        "kuma.io/mesh": mesh,
-        "kuma.io/origin": "zone",
-        "kuma.io/zone": ZONE,
-    }
-    if version.policies_in_app_namespaces:
-        labels[ROLE] = role(version, obj)
+    labels = {**(meta.get("labels") or {}), "kuma.io/mesh": mesh}
+    if version.computes_labels:
+        labels |= {
+            "k8s.kuma.io/namespace": meta["namespace"],
+            "kuma.io/env": "kubernetes",
+            "kuma.io/origin": "zone",
+            "kuma.io/zone": ZONE,
+            ROLE: role(version, obj),
+        }
+        noted = {"kuma.io/display-name": meta["name"]}
+        meta["annotations"] = {**(meta.get("annotations") or {}), **noted}
     meta["labels"] = labels
-    meta["annotations"] = {
-        **(meta.get("annotations") or {}),
-        "kuma.io/display-name": meta["name"],
-    }
     return {**obj, "metadata": meta}
 
 
 def refusal(version: KumaVersion, obj: Obj, meshes: Mapping[str, Obj]) -> Refusal | None:
     """Why Kuma does not take ``obj``; None if it does."""
-    mesh = mesh_name(obj)
+    mesh = mesh_name(version, obj)
     if mesh not in meshes:
         return Refusal(f"mesh of name {mesh} is not found", 400, "BadRequest")
-    if obj["kind"] == "TrafficRoute":
-        problems = list(_trafficroute(obj.get("spec") or {}))
-        return Refusal("; ".join(problems)) if problems else None
+    if version.checks_mesh_owner and (owner := _other_owner(obj, mesh)):
+        return Refusal(
+            f'metadata.ownerReferences: the Mesh "{owner}" cannot own an object of the mesh '
+            f'"{mesh}", which the label kuma.io/mesh names'
+        )
     if obj["kind"] in FIRST_GENERATION:
-        return None
+        return _refused(_trafficroute(obj.get("spec") or {})) if _is_route(obj) else None
     if not version.policies_in_app_namespaces and not in_system_namespace(obj):
         words = f"policy can only be created in the system namespace:{SYSTEM_NAMESPACE}"
         return Refusal(words, 403, "Forbidden")
+    return _refused(_policy(version, obj["kind"], obj.get("spec") or {})) or _mixed(version, obj)
+
+
+def _refused(problems: Iterator[str]) -> Refusal | None:
+    words = "; ".join(problems)
+    return Refusal(words) if words else None
+
+
+def _is_route(obj: Obj) -> bool:
+    return bool(obj["kind"] == "TrafficRoute")
+
+
+def _mixed(version: KumaVersion, obj: Obj) -> Refusal | None:
     try:
         role(version, obj)
     except MixedRoles:
         return Refusal("it's not allowed to mix producer and consumer items in the same policy")
-    if obj["kind"] == "MeshHTTPRoute":
-        problems = list(_meshhttproute(obj["spec"]))
-        return Refusal("; ".join(problems)) if problems else None
-    if obj["kind"] == "MeshProxyPatch":
-        problems = list(proxypatch.problems(obj.get("spec") or {}))
-        return Refusal("; ".join(problems)) if problems else None
     return None
+
+
+def _other_owner(obj: Obj, mesh: str) -> str | None:
+    owners = obj["metadata"].get("ownerReferences") or ()
+    names = (str(one["name"]) for one in owners if one.get("kind") == "Mesh")
+    return next((name for name in names if name != mesh), None)
+
+
+def _policy(version: KumaVersion, kind: str, spec: Obj) -> Iterator[str]:
+    """What is wrong with a policy since Kuma 2."""
+    if (spec.get("targetRef") or {}).get("kind", "Mesh") not in _top_kinds(version):
+        yield "spec.targetRef.kind: value is not supported"
+    yield from _references(version, spec)
+    if kind == "MeshHTTPRoute":
+        yield from _matches(spec)
+    elif kind == "MeshProxyPatch":
+        yield from proxypatch.problems(spec)
+
+
+def _top_kinds(version: KumaVersion) -> set[str]:
+    """What a policy can be for: the proxies that it changes."""
+    kinds = {"Mesh"}
+    if version.targets_by_name:
+        kinds |= {"MeshSubset", "MeshGateway", "MeshService", "MeshServiceSubset"}
+    if version.patches_by_labels:
+        kinds.add("Dataplane")
+    return kinds
+
+
+def _references(version: KumaVersion, spec: Obj) -> Iterator[str]:
+    for i, to in enumerate(spec.get("to") or ()):
+        where = f"spec.to[{i}]"
+        yield from _reference(version, f"{where}.targetRef", to.get("targetRef") or {})
+        if version.targets_by_name:
+            continue
+        for j, rule in enumerate(to.get("rules") or ()):
+            default = rule.get("default") or {}
+            inside = f"{where}.rules[{j}].default"
+            for k, one in enumerate(default.get("filters") or ()):
+                if mirror := one.get("requestMirror"):
+                    mirrored = f"{inside}.filters[{k}].requestMirror.backendRef"
+                    yield from _reference(version, mirrored, mirror.get("backendRef") or {})
+            for k, backend in enumerate(default.get("backendRefs") or ()):
+                yield from _reference(version, f"{inside}.backendRefs[{k}]", backend)
+
+
+def _reference(version: KumaVersion, where: str, ref: Obj) -> Iterator[str]:
+    kind, name, labels = ref.get("kind"), ref.get("name"), ref.get("labels")
+    if not version.targets_by_name:
+        if kind in REAL_KINDS and not labels:
+            yield f"{where}.labels must be set when kind is {kind}"
+    elif not version.targets_by_labels:
+        if kind in REAL_KINDS and not name:
+            yield f"{where}.name: must be set with kind {kind}"
+    elif kind == "MeshService" and not (name or labels):
+        yield f"{where}: either labels or name must be specified"
+    elif name and labels:
+        yield f"{where}: either labels or name and namespace must be specified"
 
 
 def warnings(obj: Obj) -> list[str]:
@@ -107,6 +176,13 @@ def warnings(obj: Obj) -> list[str]:
     if kind in PLAYED_POLICIES | _KNOWN_BY_DEFAULT:
         return []
     return [f"serinus lab: a {kind} is accepted and has no effect here yet"]
+
+
+OVERLOOKED = (
+    "serinus lab: Kuma does not look at objects of the namespace {name}, which has no label "
+    "kuma.io/sidecar-injection; the lab takes this one as it is"
+)
+"""The warning where no webhook completes or refuses what is written."""
 
 
 def _idle(part: str) -> str:
@@ -156,13 +232,8 @@ def _target(where: str, conf: Obj) -> Iterator[str]:
         yield f"{where}.split: there must be at least one split entry with weight above 0"
 
 
-def _meshhttproute(spec: Obj) -> Iterator[str]:
+def _matches(spec: Obj) -> Iterator[str]:
     for i, to in enumerate(spec.get("to") or ()):
-        ref = to.get("targetRef") or {}
-        if ref.get("kind") == "MeshService" and not (ref.get("name") or ref.get("labels")):
-            yield f"spec.to[{i}].targetRef: either labels or name must be specified"
-        if ref.get("name") and ref.get("labels"):
-            yield f"spec.to[{i}].targetRef: either labels or name and namespace must be specified"
         for j, rule in enumerate(to.get("rules") or ()):
             for k, match in enumerate(rule.get("matches") or ()):
                 path = match.get("path") or {}

@@ -9,7 +9,15 @@ from typing import Any
 
 from serinus.lab.mesh import transparent
 from serinus.lab.mesh.bootstrap import MOUNT
-from serinus.lab.mesh.model import SIDECAR, Obj, has_sidecar, injection, mesh_of
+from serinus.lab.mesh.model import (
+    INJECTION,
+    SIDECAR,
+    Obj,
+    has_sidecar,
+    injection,
+    mesh_of,
+    takes_part,
+)
 from serinus.lab.mesh.versions import DEFAULT_MESH, SYSTEM_NAMESPACE, KumaVersion
 
 _VOLUME = "kuma-xds"
@@ -34,7 +42,14 @@ def wanted(version: KumaVersion, pod: Obj, namespace: Obj) -> bool:
     if has_sidecar(pod) or pod["spec"].get("hostNetwork"):
         return False
     own = injection(pod, annotations=version.annotation_injects)
-    return bool(injection(namespace)) if own is None else own
+    if not version.namespaces_opt_in:
+        return bool(injection(namespace)) if own is None else own
+    if not takes_part(namespace):
+        return False
+    if injection(namespace):
+        return own is not False
+    # The webhook for single pods looks for this very value.
+    return bool((pod["metadata"].get("labels") or {}).get(INJECTION) == "enabled")
 
 
 def is_of_another(version: KumaVersion, pod: Obj) -> bool:
@@ -55,10 +70,10 @@ def _image(version: KumaVersion) -> str:
 def inject(version: KumaVersion, pod: Obj, namespace: Obj, xds: Path) -> list[dict[str, Any]]:
     """The JSON patch that adds the sidecar; ``xds`` is the directory of all configurations."""
     meta, spec = dict(pod["metadata"]), dict(pod["spec"])
-    mesh = mesh_of(pod) or mesh_of(namespace) or DEFAULT_MESH
+    mesh = mesh_of(version, pod) or mesh_of(version, namespace) or DEFAULT_MESH
     meta["annotations"] = {
         **(meta.get("annotations") or {}),
-        "kuma.io/mesh": mesh,
+        **({"kuma.io/mesh": mesh} if version.mesh_annotation else {}),
         "kuma.io/sidecar-injected": "true",
         "kuma.io/envoy-admin-port": str(transparent.ADMIN_PORT),
         "kuma.io/transparent-proxying": "enabled",

@@ -129,9 +129,9 @@ class World:
     """The meshes whose sidecars show their metrics without a MeshMetric (the way before 2.6)."""
 
 
-def mesh_of(obj: Obj) -> str | None:
-    """The mesh that an object's label, or else its annotation, names."""
-    for source in ("labels", "annotations"):
+def mesh_of(version: KumaVersion, obj: Obj) -> str | None:
+    """The mesh that an object's label, or else its annotation while that counts, names."""
+    for source in ("labels", "annotations") if version.mesh_annotation else ("labels",):
         mesh = (obj["metadata"].get(source) or {}).get("kuma.io/mesh")
         if mesh:
             return str(mesh)
@@ -147,6 +147,13 @@ def injection(obj: Obj, *, annotations: bool = True) -> bool | None:
         if value in _OFF:
             return False
     return None
+
+
+def takes_part(namespace: Obj) -> bool:
+    """Whether a namespace says something about injection, be it no. What Kuma wants as a label,
+    the lab also takes as an annotation."""
+    meta = namespace["metadata"]
+    return any(INJECTION in (meta.get(source) or {}) for source in ("labels", "annotations"))
 
 
 def has_sidecar(pod: Obj) -> bool:
@@ -173,13 +180,13 @@ def observe(
 ) -> World:
     """The World that these objects make."""
     meshed = {
-        namespace["metadata"]["name"]: mesh_of(namespace) or DEFAULT_MESH
+        namespace["metadata"]["name"]: mesh_of(version, namespace) or DEFAULT_MESH
         for namespace in namespaces
         if injection(namespace)
     }
     seen = sorted(
         (
-            _service(service, mesh_of(service) or meshed[service["metadata"]["namespace"]])
+            _service(service, mesh_of(version, service) or meshed[service["metadata"]["namespace"]])
             for service in services
             if service["metadata"]["namespace"] in meshed and _takes_part(service)
         ),
@@ -216,7 +223,8 @@ def _mode(version: KumaVersion, mesh: Obj) -> Mode:
     if not version.has_mesh_services_mode:
         return "Exclusive"
     mode = ((mesh.get("spec") or {}).get("meshServices") or {}).get("mode", "Disabled")
-    return "Exclusive" if mode == "Exclusive" else "Disabled"
+    # In between, `ReachableBackends` leaves a caller that asks for none its routes by tag.
+    return "Exclusive" if mode in ("Exclusive", "Everywhere") else "Disabled"
 
 
 def _is_metered(mesh: Obj) -> bool:
@@ -289,7 +297,7 @@ def _proxy(
 ) -> Proxy:
     meta, status = pod["metadata"], pod["status"]
     namespace, labels = meta["namespace"], meta.get("labels") or {}
-    mesh = mesh_of(pod) or meshed.get(namespace, DEFAULT_MESH)
+    mesh = mesh_of(version, pod) or meshed.get(namespace, DEFAULT_MESH)
     inbounds = []
     for service in services:
         if service.namespace != namespace or not service.selects(labels):

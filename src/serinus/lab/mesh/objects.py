@@ -31,7 +31,7 @@ def _mesh_service(world: World, service: Service) -> Json:
     ]
     healthy = sum(proxy.ready for proxy in behind)
     selected = {**service.selector, "k8s.kuma.io/namespace": service.namespace}
-    tagged = world.version.tags_inbounds
+    tagged = world.version.inbound_tags
     spec: Json = {
         "ports": [
             {
@@ -122,7 +122,7 @@ def _networking(version: KumaVersion, proxy: Proxy) -> Json:
         "admin": {"port": transparent.ADMIN_PORT},
         "inbound": [_inbound(version, one, proxy.ready) for one in _listed(version, proxy)],
     }
-    if version.tags_inbounds:
+    if version.inbound_tags:
         networking["transparentProxying"] = {
             "redirectPortInbound": transparent.INBOUND_PORT,
             "redirectPortOutbound": transparent.OUTBOUND_PORT,
@@ -133,14 +133,14 @@ def _networking(version: KumaVersion, proxy: Proxy) -> Json:
 def _listed(version: KumaVersion, proxy: Proxy) -> Sequence[Inbound]:
     """The inbounds of a Dataplane: one per Service and port, or one per port where no tags could
     tell them apart."""
-    if version.tags_inbounds:
+    if version.inbound_tags:
         return proxy.inbounds
     return list({one.port: one for one in reversed(proxy.inbounds)}.values())[::-1]
 
 
 def _inbound(version: KumaVersion, one: Inbound, ready: bool) -> Json:
     inbound: Json = {"health": {"ready": ready}, "port": one.port}
-    if version.tags_inbounds:
+    if version.inbound_tags:
         inbound["tags"] = dict(one.tags)
     if version.labels_on_endpoints:
         inbound["protocol"] = one.protocol

@@ -73,7 +73,7 @@ def _level(policy: Obj) -> int:
 
 
 def _reaches(version: KumaVersion, policy: Obj, proxy: Proxy) -> bool:
-    if (mesh_of(policy) or DEFAULT_MESH) != proxy.mesh:
+    if (mesh_of(version, policy) or DEFAULT_MESH) != proxy.mesh:
         return False
     namespace = policy["metadata"].get("namespace")
     if _role_of(version, policy) in ("consumer", "workload-owner") and namespace != proxy.namespace:

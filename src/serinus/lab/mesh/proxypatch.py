@@ -24,7 +24,6 @@ from serinus.lab.mesh.model import Obj
 Origin = Literal["inbound", "outbound"]
 
 _KINDS = ("cluster", "listener", "virtualHost", "networkFilter", "httpFilter")
-_TARGETS = ("Mesh", "MeshSubset", "MeshGateway", "MeshService", "MeshServiceSubset", "Dataplane")
 
 
 class _Header(msgspec.Struct, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
@@ -86,9 +85,6 @@ _UNPLAYED = frozenset(
 
 def problems(spec: Obj) -> Iterator[str]:
     """Why Kuma does not take a patch."""
-    kind = (spec.get("targetRef") or {}).get("kind", "Mesh")
-    if kind not in _TARGETS:
-        yield "spec.targetRef.kind: value is not supported"
     where = "spec.default.appendModifications"
     modifications = _modifications(spec)
     if not modifications:

@@ -35,6 +35,13 @@ class KumaVersion:
     are none, from 3.0 on there always are."""
     policies_in_app_namespaces: bool
     """From 2.9: a policy may stand beside the workload; its role says whom it reaches."""
+    computes_labels: bool
+    """From 2.9: webhooks tell in labels where a policy comes from and which role it has."""
+    namespaces_opt_in: bool
+    """From 2.11: webhooks only look at what is in namespaces that say something, be it no, about
+    ``kuma.io/sidecar-injection``."""
+    checks_mesh_owner: bool
+    """From 3.0: a Mesh that owns an object has to be the one that its label names."""
     targets_by_name: bool
     """References of policies may name what they lead to, also by service tag (until 2.14)."""
     targets_by_labels: bool
@@ -49,6 +56,8 @@ class KumaVersion:
     """Until 2.14 the annotation ``kuma.io/mesh`` counts as the label does."""
     annotation_injects: bool
     """Until 2.1 the annotation ``kuma.io/sidecar-injection`` counts as the label does."""
+    translates_http_routes: bool
+    """From 2.7: an HTTPRoute of the Gateway API for a Service becomes a MeshHTTPRoute."""
     native_sidecar: bool
     """From 2.14: the sidecar is an init container that restarts always."""
     strict_inbound: bool
@@ -56,11 +65,9 @@ class KumaVersion:
     labels_on_endpoints: bool
     """Endpoints carry the Dataplane's labels, clusters their remaining circuit breaker budget and
     connection managers the IPv6 private ranges (seen in 2.14.3, not in 2.7.29)."""
-    tags_inbounds: bool
-    """A Dataplane's inbounds carry tags, and MeshServices select by them (until 2.14)."""
     inbound_tags: bool
-    """A Dataplane's inbound carries tags (until 2.14); from 3.0 on the Dataplane's labels stand
-    in for them."""
+    """A Dataplane's inbounds carry tags, and MeshServices select by them (until 2.14); from 3.0 on
+    the Dataplane's labels stand in for them."""
     tags_header_on_routes: bool
     """A route made from MeshHTTPRoute sends the caller's tags in ``x-kuma-tags``."""
     service_label: bool
@@ -81,6 +88,9 @@ V1_8 = KumaVersion(
     mesh_services="Disabled",
     has_mesh_services_mode=False,
     policies_in_app_namespaces=False,
+    computes_labels=False,
+    namespaces_opt_in=False,
+    checks_mesh_owner=False,
     targets_by_name=True,
     targets_by_labels=False,
     patches_by_labels=False,
@@ -88,10 +98,10 @@ V1_8 = KumaVersion(
     unified_names=False,
     mesh_annotation=True,
     annotation_injects=True,
+    translates_http_routes=False,
     native_sidecar=False,
     strict_inbound=False,
     labels_on_endpoints=False,
-    tags_inbounds=True,
     inbound_tags=True,
     tags_header_on_routes=True,
     service_label=True,
@@ -105,6 +115,7 @@ V2_7 = replace(
     release="2.7.29",
     makes_default_routes=False,
     has_meshhttproute=True,
+    translates_http_routes=True,
     annotation_injects=False,
 )
 
@@ -118,6 +129,9 @@ V2_14 = KumaVersion(
     mesh_services="Exclusive",
     has_mesh_services_mode=True,
     policies_in_app_namespaces=True,
+    computes_labels=True,
+    namespaces_opt_in=True,
+    checks_mesh_owner=False,
     targets_by_name=True,
     targets_by_labels=True,
     patches_by_labels=True,
@@ -125,10 +139,10 @@ V2_14 = KumaVersion(
     unified_names=False,
     mesh_annotation=True,
     annotation_injects=False,
+    translates_http_routes=True,
     native_sidecar=True,
     strict_inbound=True,
     labels_on_endpoints=True,
-    tags_inbounds=True,
     inbound_tags=True,
     tags_header_on_routes=False,
     service_label=False,
@@ -142,12 +156,12 @@ V3_0 = replace(
     release="3.0.0-dev",
     has_trafficroute=False,
     has_mesh_services_mode=False,
+    checks_mesh_owner=True,
     targets_by_name=False,
     fails_closed=True,
     unified_names=True,
     mesh_annotation=False,
     inbound_tags=False,
-    tags_inbounds=False,
     tags_in_metrics=False,
 )
 

@@ -15,7 +15,7 @@ from aiohttp import web
 from serinus.cluster.errors import ApiError, Unreachable
 from serinus.lab import addresses
 from serinus.lab.mesh import admission, injection
-from serinus.lab.mesh.model import Obj
+from serinus.lab.mesh.model import Obj, takes_part
 from serinus.lab.mesh.versions import KumaVersion
 
 Response = dict[str, Any]
@@ -53,11 +53,10 @@ class Webhooks:
     async def inject(self, request: Obj) -> Response:
         """A pod is created: with a sidecar, if it or its namespace asks for one."""
         pod = request["object"]
-        name = request["namespace"]
         try:
-            namespace = await self._namespace(name)
+            namespace = await self._namespace(request["namespace"])
         except (ApiError, Unreachable) as error:
-            return _denied(f'namespace "{name}": {error}', 500, "InternalError")
+            return _unknown_namespace(request, error)
         if not injection.wanted(self._version, pod, namespace):
             return {"allowed": True}
         return _patched(injection.inject(self._version, pod, namespace, self._xds))
@@ -65,10 +64,15 @@ class Webhooks:
     async def complete(self, request: Obj) -> Response:
         """A policy is written: Kuma adds labels and an owner."""
         obj = request["object"]
+        try:
+            if await self._overlooks(request):
+                return {"allowed": True}
+        except (ApiError, Unreachable) as error:
+            return _unknown_namespace(request, error)
         meshes = self._meshes()
         if admission.refusal(self._version, obj, meshes):
             return {"allowed": True}
-        uid = meshes[admission.mesh_name(obj)]["metadata"]["uid"]
+        uid = meshes[admission.mesh_name(self._version, obj)]["metadata"]["uid"]
         done = admission.completed(self._version, obj, uid)
         patch = [{"op": "replace", "path": "/metadata", "value": done["metadata"]}]
         if "mesh" in done:
@@ -78,10 +82,24 @@ class Webhooks:
     async def validate(self, request: Obj) -> Response:
         """A policy is written: does Kuma take it?"""
         obj = request["object"]
+        try:
+            if await self._overlooks(request):
+                name = request["namespace"]
+                return {"allowed": True, "warnings": [admission.OVERLOOKED.format(name=name)]}
+        except (ApiError, Unreachable) as error:
+            return _unknown_namespace(request, error)
         refusal = admission.refusal(self._version, obj, self._meshes())
         if refusal:
             return _denied(refusal.message, refusal.code, refusal.reason)
         return {"allowed": True, "warnings": admission.warnings(obj)}
+
+    async def _overlooks(self, request: Obj) -> bool:
+        """Whether a real Kuma would not even be asked: its webhooks select namespaces by a label.
+        The lab has to look for itself, since it takes the annotation as well."""
+        name = request.get("namespace")
+        if not self._version.namespaces_opt_in or not name:
+            return False
+        return not takes_part(await self._namespace(name))
 
 
 def _reviewing(
@@ -107,6 +125,10 @@ def _patched(patch: list[dict[str, Any]]) -> Response:
         "patchType": "JSONPatch",
         "patch": base64.b64encode(json.dumps(patch).encode()).decode(),
     }
+
+
+def _unknown_namespace(request: Obj, error: ApiError | Unreachable) -> Response:
+    return _denied(f'namespace "{request["namespace"]}": {error}', 500, "InternalError")
 
 
 def _denied(message: str, code: int, reason: str) -> Response:

@@ -45,7 +45,7 @@ def _mesh_service(version: KumaVersion) -> Json:
         appProtocol={"type": "string", "default": "tcp"},
     )
     selector = struct(dataplaneRef=struct(name=string()), dataplaneLabels=free())
-    if version.tags_inbounds:
+    if version.inbound_tags:
         selector["properties"]["dataplaneTags"] = strings()
     spec = struct(
         state={**string("Available", "Unavailable"), "default": "Unavailable"},
