@@ -42,11 +42,16 @@ _CLUSTERS = re.compile(r'"name": ?"([^"]+)",\s*"weight"')
 """The clusters of a split, in a file or as Envoy shows it."""
 
 
-def bound(config: Resources, app_port: int | None) -> Resources:
-    """The same configuration without redirection: listeners are bound, nothing is caught."""
+def bound(config: Resources, app_port: int | None, *, calls: bool = True) -> Resources:
+    """The same configuration without redirection: listeners are bound, nothing is caught.
+
+    All Envoys would be bound to the address of a service that they call; one that ``calls`` nobody
+    leaves it to the others.
+    """
     config = copy.deepcopy(config)
     for name, listener in list(config.listeners.items()):
-        if listener.pop("useOriginalDst", False):
+        outbound = listener.get("trafficDirection") == "OUTBOUND"
+        if listener.pop("useOriginalDst", False) or (outbound and not calls):
             del config.listeners[name]
         listener.pop("bindToPort", None)
         for manager in managers(listener):
@@ -63,15 +68,18 @@ def bound(config: Resources, app_port: int | None) -> Resources:
 class Sidecar:
     """One proxy of the world, its files and its Envoy."""
 
-    def __init__(self, directory: Path, app_port: int | None = None) -> None:
+    def __init__(self, directory: Path, app_port: int | None = None, *, calls: bool = True) -> None:
+        """``calls``: whether callers' requests may come through it."""
         self.directory = directory
+        self._calls = calls
         self._admin = ""
         self._app_port = app_port
         self._delivery = Delivery(directory, PurePosixPath(directory))
         self._process: asyncio.subprocess.Process | None = None
 
     def deliver(self, world: World, proxy: Proxy) -> list[str]:
-        changed = self._delivery.deliver(proxy, bound(resources(world, proxy), self._app_port))
+        config = bound(resources(world, proxy), self._app_port, calls=self._calls)
+        changed = self._delivery.deliver(proxy, config)
         if "bootstrap.json" in changed:
             self._localize(proxy)
         return changed

@@ -45,8 +45,10 @@ def split(primary: int, canary: int) -> Obj:
 class Scene:
     """A client, a primary and a canary, each with its Envoy."""
 
-    def __init__(self, version: KumaVersion, directory: Path) -> None:
+    def __init__(self, version: KumaVersion, directory: Path, mode: str | None = None) -> None:
+        """``mode`` is its Mesh's ``meshServices.mode``; None is what the lab's has by default."""
         self.version = version
+        self.mode = mode or version.mesh_services
         self.directory = directory
         self.sidecars: dict[str, Sidecar] = {}
         self.arrivals: dict[str, list[Arrival]] = {"primary": [], "canary": []}
@@ -55,24 +57,33 @@ class Scene:
         """Those whose last delivery had to wait for their Envoy."""
 
     def world(
-        self, routes: list[Obj], *, canary: bool = True, patches: Sequence[Obj] = ()
+        self,
+        routes: list[Obj],
+        *,
+        canary: bool = True,
+        patches: Sequence[Obj] = (),
+        protocols: tuple[str | None, str | None] = ("http", "http"),
+        caller: str = "test",
     ) -> World:
+        """``protocols`` are podinfo's and its canary's; ``caller`` is the client's namespace."""
+        apex, other = protocols
         return observe(
             self.version,
-            namespaces=[namespace("test")],
+            namespaces=[namespace("test"), namespace("other")],
             services=[
-                service("podinfo", APEX, "podinfo-primary"),
-                service("podinfo-primary", f"{NETWORK}.11", "podinfo-primary"),
-                service("podinfo-canary", f"{NETWORK}.12", "podinfo"),
+                service("podinfo", APEX, "podinfo-primary", protocol=apex),
+                service("podinfo-primary", f"{NETWORK}.11", "podinfo-primary", protocol=apex),
+                service("podinfo-canary", f"{NETWORK}.12", "podinfo", protocol=other),
             ],
             pods=[
-                pod("client", CLIENT, "client"),
+                pod("client", CLIENT, "client", namespace=caller),
                 pod("primary", PRIMARY, "podinfo-primary"),
                 pod("canary", CANARY, "podinfo", ready=canary),
             ],
-            meshes=[mesh(self.version.mesh_services)],
+            meshes=[mesh(self.mode)],
             traffic_routes=[route for route in routes if "mesh" in route],
-            http_routes=[route for route in routes if "mesh" not in route],
+            http_routes=[route for route in routes if _is_http(route)],
+            tcp_routes=[route for route in routes if route.get("kind") == "MeshTCPRoute"],
             proxy_patches=patches,
         )
 
@@ -94,6 +105,10 @@ class Scene:
             while streak < 10:
                 seen = await get(session)
                 streak = streak + 1 if seen in wanted else 0
+
+
+def _is_http(route: Obj) -> bool:
+    return "mesh" not in route and route.get("kind", "MeshHTTPRoute") == "MeshHTTPRoute"
 
 
 async def get(session: aiohttp.ClientSession, url: str = f"http://{APEX}:9898/") -> str:
@@ -134,9 +149,14 @@ class Callers:
 
 @contextlib.asynccontextmanager
 async def scene(
-    version: KumaVersion, directory: Path, routes: list[Obj], *, patches: Sequence[Obj] = ()
+    version: KumaVersion,
+    directory: Path,
+    routes: list[Obj],
+    *,
+    patches: Sequence[Obj] = (),
+    mode: str | None = None,
 ) -> AsyncIterator[Any]:
-    stage = Scene(version, directory)
+    stage = Scene(version, directory, mode)
     arrivals = stage.arrivals
     async with (
         application("primary", arrivals["primary"]) as primary,
@@ -144,7 +164,7 @@ async def scene(
     ):
         ports = {"client": None, "primary": primary, "canary": canary}
         for name, port in ports.items():
-            stage.sidecars[name] = Sidecar(directory / name, port)
+            stage.sidecars[name] = Sidecar(directory / name, port, calls=name == "client")
         await stage.deliver(stage.world(routes, patches=patches))
         try:
             for sidecar in stage.sidecars.values():
