@@ -23,6 +23,8 @@ from serinus.cluster.resource import Resource
 from serinus.lab import addresses
 from serinus.lab.mesh import crds, defaults, injection, objects, prometheus, webhooks
 from serinus.lab.mesh.applying import create_once, ensure, remove, resource_of
+from serinus.lab.mesh.crds.gateway import gateway_definitions
+from serinus.lab.mesh.gamma_controller import GammaController
 from serinus.lab.mesh.model import World, observe
 from serinus.lab.mesh.proxy import resources
 from serinus.lab.mesh.routes_meshhttproute import CannotBuild
@@ -110,6 +112,16 @@ class ControlPlane:
             self._made.append(Cache(client, kinds.MESHSERVICES, msgspec.json.decode))
         for made in self._made:
             made.subscribe(lambda _: self._objects_due.set())
+        self._gamma: list[GammaController] = []
+        if version.translates_http_routes and self._http_routes is not None:
+            gamma = GammaController(
+                client,
+                version,
+                mesh_routes=self._http_routes,
+                services=self._services,
+                namespaces=self._namespaces,
+            )
+            self._gamma.append(gamma)
         self._written: dict[tuple[str, str, str], Json] = {}
 
     @asynccontextmanager
@@ -129,12 +141,14 @@ class ControlPlane:
             await runner.cleanup()
 
     async def install(self, url: str) -> None:
-        """Kuma's kinds and no others of its group, its webhooks at ``url``, and its namespaces."""
+        """Kuma's kinds and no others of its group, the Gateway API's where Kuma reads them, the
+        webhooks at ``url``, and namespaces."""
         self._paths.xds.mkdir(parents=True, exist_ok=True)
         self._prometheus.write_config()
         ca = Pki(self._paths.pki).ca.cert.read_bytes()
         wanted = [
             *self._definitions,
+            *(gateway_definitions() if self._gamma else ()),
             *defaults.namespaces(),
             *webhooks.configurations(self._version, ca, url),
         ]
@@ -153,6 +167,7 @@ class ControlPlane:
             self._deliver_for_ever(),
             self._write_objects_for_ever(),
             self._reload_for_ever(),
+            *(task for gamma in self._gamma for task in gamma.tasks()),
         ]
 
     async def set_up(self) -> None:
