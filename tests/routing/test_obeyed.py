@@ -2,17 +2,17 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
 
 from lab.mesh.test_traffic import APEX, Callers, get, scene
 from serinus.cluster.kinds import MESHRETRIES, MESHTIMEOUTS
-from serinus.lab.mesh.versions import V1_8, V2_14, KumaVersion
+from serinus.lab.mesh.admission import completed
+from serinus.lab.mesh.versions import SYSTEM_NAMESPACE, V1_8, V2_7, V2_14, V3_0, KumaVersion
 from serinus.rollout.effects import Affinity, Traffic, Weights
 from serinus.routing.kuma import meshhttproute, trafficroute
-from serinus.routing.kuma.addressing import ByName
+from serinus.routing.kuma.addressing import Addressing, ByLabels, ByName, ByTag
 from serinus.routing.kuma.servicepolicies import desired_policy, retry_conf, timeout_conf
 from workload.guide import Json, canary
 
@@ -36,14 +36,23 @@ QUERY: Json = {"queryParams": {"beta": {"prefix": "y"}}}
 ASKED = canary(analysis__match=[*HEADERS, QUERY])
 
 
+WAYS: dict[str, Addressing] = {
+    V2_7.name: ByTag(SYSTEM_NAMESPACE),
+    V2_14.name: ByName(),
+    V3_0.name: ByLabels(),
+}
+
+
+modern = pytest.mark.parametrize("version", [V2_7, V2_14, V3_0], ids=lambda v: v.name)
+
+
 def routes(version: KumaVersion, traffic: Traffic) -> list[Json]:
     """What the router writes, as Kuma's webhooks complete it."""
     if not version.has_meshhttproute:
         asked = canary(analysis__match=HEADERS)
         return [trafficroute.desired_route(asked, "podinfo", traffic), ROUTE_ALL]
-    route = meshhttproute.desired_route(ASKED, traffic, ByName())
-    route["metadata"]["labels"]["kuma.io/policy-role"] = "producer"
-    return [route]
+    route = meshhttproute.desired_route(ASKED, traffic, WAYS[version.name])
+    return [completed(version, route, "mesh-uid")]
 
 
 async def asked(session: aiohttp.ClientSession, query: str = "", **headers: str) -> str:
@@ -52,7 +61,7 @@ async def asked(session: aiohttp.ClientSession, query: str = "", **headers: str)
         return await answer.text() if answer.status == 200 else f"status {answer.status}"
 
 
-@pytest.mark.parametrize("version", [V1_8, V2_14], ids=lambda v: v.name)
+@pytest.mark.parametrize("version", [V1_8, V2_7, V2_14, V3_0], ids=lambda v: v.name)
 async def test_whom_the_test_matches_and_nobody_else_gets_the_canary(
     version: KumaVersion, tmp_path: Path
 ) -> None:
@@ -66,7 +75,7 @@ async def test_whom_the_test_matches_and_nobody_else_gets_the_canary(
                 assert await asked(session, cookie="canary=always; c=d") == "canary"
                 assert await asked(session, x_canary="insider") == "primary"
                 assert await asked(session, cookie="canary=never") == "primary"
-                if version is V2_14:
+                if version.has_meshhttproute:
                     assert await asked(session, "?beta=yes") == "canary"
                     assert await asked(session, "?beta=no") == "primary"
             await stage.deliver(stage.world(routes(version, FULL)))
@@ -74,19 +83,22 @@ async def test_whom_the_test_matches_and_nobody_else_gets_the_canary(
         assert set(callers.counts) == {"primary"}
 
 
-async def test_callers_stay_where_their_cookie_is_from(tmp_path: Path) -> None:
+@modern
+async def test_callers_stay_where_their_cookie_is_from(
+    version: KumaVersion, tmp_path: Path
+) -> None:
     affinity = Affinity("side=c4n4ry", "old=pr1m4ry")
-    async with scene(V2_14, tmp_path, routes(V2_14, FULL)) as (stage, session):
+    async with scene(version, tmp_path, routes(version, FULL)) as (stage, session):
         async with Callers(session) as callers:
             for share in (1, 50, 99):
                 traffic = Traffic(Weights(100 - share, share), affinity=affinity)
-                await stage.deliver(stage.world(routes(V2_14, traffic)))
+                await stage.deliver(stage.world(routes(version, traffic)))
                 await reached(session, cookie="side=c4n4ry")
                 for _ in range(30):
                     assert await asked(session, cookie="x=y; side=c4n4ry") == "canary"
                     assert await asked(session, cookie="old=pr1m4ry; x=y") == "primary"
                     assert await asked(session, cookie="side=c4n4ry; old=pr1m4ry") == "canary"
-            await stage.deliver(stage.world(routes(V2_14, FULL)))
+            await stage.deliver(stage.world(routes(version, FULL)))
             await stage.until(session, {"primary"})
             assert await asked(session, cookie="side=c4n4ry") == "primary"
         assert set(callers.counts) == {"primary", "canary"}
@@ -105,8 +117,7 @@ SERVED = canary(
 
 def served(traffic: Traffic) -> list[Json]:
     route = meshhttproute.desired_route(SERVED, traffic, ByName())
-    route["metadata"]["labels"]["kuma.io/policy-role"] = "producer"
-    return [route]
+    return [completed(V2_14, route, "mesh-uid")]
 
 
 async def test_what_is_not_matched_goes_to_the_primary(tmp_path: Path) -> None:
@@ -137,17 +148,24 @@ async def test_what_is_not_matched_goes_to_the_primary(tmp_path: Path) -> None:
     }
 
 
-async def test_a_timeout_and_retries_are_those_of_the_canary(tmp_path: Path) -> None:
+@modern
+async def test_a_timeout_and_retries_are_those_of_the_canary(
+    version: KumaVersion, tmp_path: Path
+) -> None:
+    way = WAYS[version.name]
     wanted = canary(
         service__timeout="2500ms",
         service__retries={"attempts": 2, "retryOn": "connect-failure,500"},
     )
-    route = meshhttproute.desired_route(wanted, Traffic(Weights(0, 100)), ByName())
-    timeout = desired_policy(wanted, MESHTIMEOUTS, timeout_conf(wanted), ByName())
-    retry = desired_policy(wanted, MESHRETRIES, retry_conf(wanted), ByName())
-    for policy in (route, timeout, retry):
-        policy["metadata"]["labels"]["kuma.io/policy-role"] = "producer"
-    async with scene(V2_14, tmp_path, [route]) as (stage, session):
+    route, timeout, retry = (
+        completed(version, policy, "mesh-uid")
+        for policy in (
+            meshhttproute.desired_route(wanted, Traffic(Weights(0, 100)), way),
+            desired_policy(wanted, MESHTIMEOUTS, timeout_conf(wanted), way),
+            desired_policy(wanted, MESHRETRIES, retry_conf(wanted), way),
+        )
+    )
+    async with scene(version, tmp_path, [route]) as (stage, session):
         came = stage.arrivals["canary"]
         await stage.until(session, {"canary"})
         came.clear()
@@ -170,27 +188,23 @@ async def test_a_timeout_and_retries_are_those_of_the_canary(tmp_path: Path) -> 
         assert '"timeout": "2.500s"' in await stage.sidecars["client"].ask("/config_dump")
 
 
-async def test_copies_arrive_and_only_the_primary_answers(tmp_path: Path) -> None:
+@modern
+async def test_copies_arrive_and_only_the_primary_answers(
+    version: KumaVersion, tmp_path: Path
+) -> None:
     mirrored = Traffic(Weights(100, 0), mirrored=True)
-    async with scene(V2_14, tmp_path, routes(V2_14, FULL)) as (stage, session):
+    async with scene(version, tmp_path, routes(version, FULL)) as (stage, session):
         async with Callers(session) as callers:
-            await stage.deliver(stage.world(routes(V2_14, mirrored)))
-            copies = 0
+            await stage.deliver(stage.world(routes(version, mirrored)))
+            copies = stage.arrivals["canary"]
             for _ in range(200):
                 await get(session)
-                copies = await arrived(stage)
-                if copies > 10:
+                if len(copies) > 10:
                     break
-            assert copies > 10
-            await stage.deliver(stage.world(routes(V2_14, FULL)))
+            assert len(copies) > 10
+            await stage.deliver(stage.world(routes(version, FULL)))
             await callers.answered(50)
         assert set(callers.counts) == {"primary"}
-
-
-async def arrived(stage: Any) -> int:
-    """Requests that came to the canary's application."""
-    stats = await stage.sidecars["canary"].ask("/stats?filter=localhost_9898.upstream_rq_total")
-    return int(stats.rsplit(":", 1)[1]) if ":" in stats else 0
 
 
 async def reached(session: aiohttp.ClientSession, **headers: str) -> None:
