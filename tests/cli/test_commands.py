@@ -35,6 +35,7 @@ def run(
         ["--help"],
         ["lab", "--help"],
         ["crds", "--help"],
+        ["lint", "--help"],
         *(
             ["lab", command, "--help"]
             for command in ("up", "down", "status", "kubeconfig", "logs", "shell", "forward")

@@ -11,6 +11,7 @@ from serinus.cli import (
     get,
     history,
     lab,
+    lint,
     programs,
     reference,
     status,
@@ -30,6 +31,7 @@ app = typer.Typer(
 lab.app.command("forward")(forward.forward)
 app.add_typer(lab.app, name="lab")
 app.command("crds")(crds.crds)
+app.command("lint")(lint.lint)
 app.command("reference")(reference.reference)
 app.command("demo")(demo.demo)
 app.command("get")(get.get)

@@ -1,0 +1,27 @@
+"""The rules by theme. To import this is to declare them all."""
+
+from serinus.lint.rules import (
+    analysis,
+    canaries,
+    injection,
+    metrics,
+    policies,
+    routes,
+    schema,
+    services,
+    webhooks,
+    workloads,
+)
+
+__all__ = [
+    "analysis",
+    "canaries",
+    "injection",
+    "metrics",
+    "policies",
+    "routes",
+    "schema",
+    "services",
+    "webhooks",
+    "workloads",
+]
