@@ -217,7 +217,7 @@ class Scene:
         port = {"port": 9898, "targetPort": 9898, "name": "http", "appProtocol": "http"}
 
         def selector(app: str) -> Object:
-            if played(self.cluster.version).tags_inbounds:
+            if played(self.cluster.version).inbound_tags:
                 return {"dataplaneTags": {"app": app}}
             return {"dataplaneLabels": {"matchLabels": {"app": app}}}
 
