@@ -242,11 +242,12 @@ class MeshHTTPRouteRouter:
     async def _lacks_pods(self, canary: Canary, traffic: Traffic) -> bool:
         """Whether Kuma would make nothing, or worse, of what is to be led to the canary, since it
         knows of no ready pod there."""
+        if not traffic.reaches_canary:
+            return False
         if self._addressing.by_tag:
             live = self._live(canary)
             before = (None if live is None else carried_traffic(canary, live)) or AT_REST
-            first = traffic.reaches_canary and not before.reaches_canary
-            first = first or (traffic.mirrored and not before.mirrored)
+            first = not before.reaches_canary or (traffic.mirrored and not before.mirrored)
             return first and not await canary_is_ready(self._client, canary)
         if not traffic.mirrored or not self._addressing.mirrors_need_pods:
             return False
