@@ -191,7 +191,7 @@ class SessionAffinity(Resource, frozen=True, kw_only=True):
     """A cookie that keeps a caller on the version that first served it."""
 
     cookie_name: Annotated[
-        str, doc("Name of the cookie that keeps callers of the canary there; takes Kuma 2.10.")
+        str, doc("Name of the cookie that keeps callers of the canary there; takes MeshHTTPRoutes.")
     ]
     primary_cookie_name: Annotated[
         str, doc("Name of the cookie for callers of the primary; must differ from cookieName.")
