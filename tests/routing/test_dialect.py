@@ -88,6 +88,11 @@ def test_what_is_chosen_and_why(seen: MeshFacts, dialect: Dialect, why: str) -> 
     [
         (facts(frozenset()), "spec.provider", "Kuma is not installed"),
         (facts(frozenset({MESHES})), "spec.provider", "neither the CRD"),
+        (
+            facts(KUMA_3 - {MESH_SERVICES}, by_name=False),
+            "spec.provider",
+            "not meshservices.kuma.io",
+        ),
         (facts(KUMA_2, None), "metadata.annotations[kuma.io/mesh]", "mesh default does not exist"),
         (
             facts(KUMA_3, None, by_name=False),

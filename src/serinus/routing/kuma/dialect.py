@@ -96,6 +96,12 @@ def choose(facts: MeshFacts, override: Override | None = None) -> Choice | Probl
     lacking = _lacking(facts)
     if lacking is not None:
         return lacking
+    if facts.labels_only and MESH_SERVICES not in facts.crds:
+        return Problem(
+            "spec.provider",
+            f"this cluster's Kuma has the CRD {MESH_HTTP_ROUTES} and not {MESH_SERVICES}, which "
+            "its routes lead to; install Kuma's CRDs",
+        )
     if override is not None:
         return _overridden(facts, override)
     if facts.labels_only:
