@@ -1,7 +1,8 @@
-"""Two canaries side by side that ask for what the guide's story does not.
+"""Canaries side by side that ask for what the guide's story does not.
 
 ``shop`` has ConfigMaps and Secrets, a ScaledObject, cookies, a timeout, retries, and an apex that
-was there before it and gets its selector back; ``agent`` is a DaemonSet.
+was there before it and gets its selector back; ``agent`` is a DaemonSet; ``tagged`` is led to by
+service tags, ``gated`` by an HTTPRoute.
 """
 
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from executor.scene import Scene
 from faults.proxy import Refuse, Rule
 from serinus.cluster.kinds import SCALEDOBJECTS
+from serinus.routing.kuma.dialect import ANNOTATION
 
 Object = dict[str, Any]
 POLICIES = ("meshtimeout/shop", "meshretry/shop", "meshproxypatch/shop-primary-affinity")
@@ -92,16 +94,32 @@ def agent(scene: Scene) -> list[Object]:
     ]
 
 
+def tagged(scene: Scene) -> list[Object]:
+    canary = scene.canary("tagged", "tagged")
+    canary["metadata"]["annotations"] = {ANNOTATION: "service-tag"}
+    return [scene.target("tagged"), scene.dataplane("tagged"), canary]
+
+
+def gated(scene: Scene) -> list[Object]:
+    canary = scene.canary("gated", "gated")
+    canary["spec"]["provider"] = "gatewayapi:v1"
+    canary["spec"]["service"]["gatewayRefs"] = [{"group": "", "kind": "Service", "name": "gated"}]
+    return [scene.target("gated"), *scene.mesh_services("gated"), canary]
+
+
 def others(scene: Scene) -> None:
     """Each write is asked for, and where a conflict has it done anew, the reading before that."""
     conflicts = [
         Rule(Refuse(409), f"/{plural}\\b", ("POST",), times=1)
-        for plural in ("meshtimeouts", "meshretries", "meshproxypatches")
+        for plural in ("meshtimeouts", "meshretries", "meshproxypatches", "httproutes")
     ]
     scene.peers.rules.extend(conflicts)
-    scene.apply(*shop(scene), *agent(scene))
-    for name in ("shop", "agent"):
+    scene.apply(*shop(scene), *agent(scene), *tagged(scene), *gated(scene))
+    for name in ("shop", "agent", "tagged", "gated"):
         scene.await_phase("Initialized", name)
+    for name in ("tagged", "gated"):
+        scene.release("v2", name)
+        scene.await_phase("Succeeded", name)
 
     scene.within("delete", "configmap,secret", "fixed")
     scene.apply(*settings("blue"))
@@ -116,13 +134,13 @@ def others(scene: Scene) -> None:
     scene.peers.success = 100.0
     for name in ("shop", "agent"):
         scene.await_phase("Succeeded", name)
-    assert [rule.used for rule in conflicts] == [1, 1, 1]
+    assert [rule.used for rule in conflicts] == [1, 1, 1, 1]
     for kind, value in (("configmap", "blue"), ("secret", HIDDEN["blue"])):
         for name in ("ui-primary", "fixed-primary"):
             shown = scene.within("get", kind, name, "-o", "jsonpath={.data.color}")
             assert shown == value
 
-    scene.within("delete", "canary", "shop", "agent")
+    scene.within("delete", "canary", "shop", "agent", "tagged", "gated")
     scene.services.until(
         lambda: scene.services.latest["shop"]["spec"]["selector"] == {"app": "shop"}
     )

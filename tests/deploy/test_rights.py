@@ -19,6 +19,7 @@ from executor.scene import Scene
 from executor.scene import scene as new_scene
 from faults.proxy import Refuse, Rule
 from faults.real_cluster import RealCluster
+from serinus.lab.mesh.crds.gateway import gateway_definitions
 
 pytestmark = pytest.mark.controlplane
 
@@ -52,7 +53,7 @@ class Installed(RealCluster):
         self.chart: list[Object] = [each for each in yaml.safe_load_all(text) if each]
         self.kubectl("create", "namespace", HOME)
         self.kubectl("apply", "-f", "-", stdin=text)
-        self.apply(keda())
+        self.apply(keda(), *gateway_definitions())
         return self.plane.token(HOME, "flagger")
 
     @property

@@ -212,7 +212,7 @@ class Scene:
 
     def mesh_services(self, apex: str = "podinfo") -> list[Object]:
         """What Kuma makes of the Services; made at once here."""
-        if self.by_traffic_route:
+        if not played(self.cluster.version).has_meshservice:
             return []
         port = {"port": 9898, "targetPort": 9898, "name": "http", "appProtocol": "http"}
 
@@ -234,6 +234,18 @@ class Scene:
             }
             for name in (apex, f"{apex}-primary", f"{apex}-canary")
         ]
+
+    def dataplane(self, apex: str = "podinfo") -> Object:
+        """What Kuma makes of a pod of the canary's."""
+        tag = f"{apex}-canary_{self.namespace}_svc_9898"
+        inbound = {"port": 9898, "tags": {"kuma.io/service": tag}, "health": {"ready": True}}
+        return {
+            "apiVersion": "kuma.io/v1alpha1",
+            "kind": "Dataplane",
+            "mesh": "default",
+            "metadata": {"name": apex, "namespace": self.namespace},
+            "spec": {"networking": {"address": "10.244.1.99", "inbound": [inbound]}},
+        }
 
     def begin(self, canary: Object | None = None, tag: str = "v1") -> None:
         """Have a canary that is initialized; an operator has to run."""

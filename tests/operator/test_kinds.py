@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,10 +12,10 @@ from executor.process import Operator
 from executor.scene import KumaCluster, Scene
 from executor.scene import scene as new_scene
 from serinus.lab.mesh.crds import definitions
-from serinus.lab.mesh.versions import V3_0, KumaVersion
+from serinus.lab.mesh.versions import V2_14, V3_0, KumaVersion
 from serinus.routing.kuma.addressing import DISPLAY_NAME
 
-GONE_IN_3 = "trafficroutes.kuma.io"
+Object = dict[str, Any]
 
 
 @pytest.fixture
@@ -59,6 +60,16 @@ def shares(scene: Scene) -> list[tuple[int, int]]:
     return found
 
 
+def split_of(route: Object) -> list[int]:
+    return [ref["weight"] for ref in route["spec"]["to"][0]["rules"][0]["default"]["backendRefs"]]
+
+
+def split_by_tags(scene: Scene) -> list[int]:
+    """Of the one route that there is."""
+    (route,) = scene.routes.latest.values()
+    return split_of(route)
+
+
 def readings(scene: Scene, plural: str) -> int:
     return sum(f"/{plural}" in seen.path for seen in list(scene.peers.requests))
 
@@ -97,6 +108,33 @@ def test_from_2_14_to_3_in_mid_rollout(scene: Scene) -> None:
     scene.await_phase("Progressing")
     scene.await_phase("Succeeded")
     assert readings(scene, "trafficroutes") == asked, "a kind that is gone is let alone"
+    assert [line for line in operator.log() if line["level"] == "error"] == []
+
+
+@pytest.mark.parametrize("version", ["2.7"])
+def test_from_2_7_to_2_14_in_mid_rollout(scene: Scene) -> None:
+    """The route moves from the control plane's namespace, which is played by the scene's, to the
+    canary's, where it has another name."""
+    operator = scene.start(f"-kuma-system-namespace={scene.namespace}", everywhere=True)
+    _ = scene.routes, scene.events
+    scene.apply(scene.dataplane())
+    scene.begin(scene.canary(threshold=10_000))
+    scene.release("v2")
+    scene.await_weight(25)
+    scene.peers.success = 0.0
+    scene.canaries.until(lambda: scene.status().get("failedChecks", 0) > 0)
+    assert list(scene.routes.latest) == [f"podinfo-{scene.namespace}"]
+    scene.routes.until(lambda: split_by_tags(scene) == [75, 25])
+
+    scene.routes.history.clear()
+    upgrade(scene, V2_14)
+    scene.routes.until(lambda: list(scene.routes.latest) == ["podinfo"])
+    assert split_by_tags(scene) == [75, 25]
+    assert scene.status()["canaryWeight"] == 25
+    scene.peers.success = 100.0
+    scene.await_phase("Succeeded")
+    seen = [split_of(route) for route in list(scene.routes.history)]
+    assert {tuple(one) for one in seen} == {(75, 25), (50, 50), (100, 0)}
     assert [line for line in operator.log() if line["level"] == "error"] == []
 
 
