@@ -443,3 +443,24 @@ async def test_without_the_crd_it_says_so(cluster: Cluster, provider: str) -> No
     assert routers.problems(asked) == ()
     assert routers.splits(asked)
     assert Ability.WEIGHTS in routers.abilities(asked)
+
+
+async def test_a_mesh_that_lives_by_traffic_routes_is_left_to_them(cluster: Cluster) -> None:
+    client = cluster.server.client
+    kinds = KumaKinds(frozenset(("meshes.kuma.io", "trafficroutes.kuma.io")), refs_by_name=False)
+    await cluster.server.put(MESHES, {"metadata": {"name": "default"}, "spec": {}})
+    caches = KumaCaches.of(client, kinds)
+    running = [asyncio.create_task(cache.run()) for cache in caches.all()]
+    try:
+        for cache in caches.all():
+            await cache.synced.wait()
+        routers = Routers(KumaRouter(client, kinds, caches), "kuma", cluster.router)
+        (problem,) = routers.problems(gamma())
+        assert problem.path == "spec.provider"
+        assert "overrides the TrafficRoutes of every service" in problem.message
+        edge = gamma(service__gatewayRefs=[{"name": "edge"}])
+        assert routers.problems(edge) == ()
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)

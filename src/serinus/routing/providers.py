@@ -7,8 +7,10 @@ from serinus.api.problem import Problem
 from serinus.api.support import GATEWAY_PROVIDERS, PROVIDERS
 from serinus.cluster.written import Written
 from serinus.rollout.effects import Traffic
+from serinus.routing.gateway import parents
 from serinus.routing.gateway.httproute import CRD, HTTPRouteRouter
 from serinus.routing.kubernetes import KubernetesRouter
+from serinus.routing.kuma.dialect import Dialect
 from serinus.routing.kuma.router import KumaRouter
 from serinus.routing.router import Ability, Router, RoutingError
 
@@ -64,7 +66,12 @@ class Routers:
 
     def problems(self, canary: Canary) -> tuple[Problem, ...]:
         router = self.for_canary(canary)
-        return (router,) if isinstance(router, Problem) else router.problems(canary)
+        if isinstance(router, Problem):
+            return (router,)
+        found = router.problems(canary)
+        if router is self._gateway and parents.lead_callers(canary):
+            found += self._by_traffic_routes(canary)
+        return found
 
     def preflight(self, canary: Canary) -> tuple[Problem, ...]:
         router = self.for_canary(canary)
@@ -92,6 +99,17 @@ class Routers:
     async def collect(self, exists: Callable[[str, str], bool]) -> None:
         for router in self._writing():
             await router.collect(exists)
+
+    def _by_traffic_routes(self, canary: Canary) -> tuple[Problem, ...]:
+        """That an HTTPRoute for callers would cut into a mesh that lives by TrafficRoutes."""
+        if self.kuma.dialect(canary) is not Dialect.TRAFFIC_ROUTE:
+            return ()
+        message = (
+            f"mesh {canary.mesh} splits traffic by TrafficRoutes: an older Kuma ignores an "
+            "HTTPRoute there, and a newer one makes a MeshHTTPRoute of it, which overrides the "
+            f"TrafficRoutes of every service; use provider {KUMA}, or remove the TrafficRoutes"
+        )
+        return (Problem("spec.provider", message),)
 
     def _writing(self) -> Iterator[Router]:
         """The routers that leave something in the cluster."""

@@ -26,6 +26,11 @@ def parent_refs(canary: Canary) -> list[Json]:
     return [_parent(canary, ref) for ref in canary.spec.service.gateway_refs]
 
 
+def lead_callers(canary: Canary) -> bool:
+    """Whether some parent is a Service: whether the route is for callers in the mesh."""
+    return any(map(_is_service, canary.spec.service.gateway_refs))
+
+
 def known(ref: Json) -> Json:
     """A ``parentRef`` without what a newer API's defaults may have put into it."""
     return {key: ref[key] for key in _FIELDS if key in ref}
@@ -51,7 +56,7 @@ def problems(canary: Canary) -> Iterator[Problem]:
                 f"{path}.sectionName",
                 "Kuma does not read it at a Service; remove it, and name the port by number",
             )
-    if not any(_is_service(ref) for ref in refs):
+    if not lead_callers(canary):
         return
     if service.hosts and all(_is_service(ref) for ref in refs):
         yield Problem(
