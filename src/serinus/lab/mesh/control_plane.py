@@ -39,6 +39,7 @@ SETTLE = 0.005
 """Seconds in which several changes become one delivery."""
 
 OBJECTS_SETTLE = 0.1
+RELOAD_SETTLE = 2.0
 RETRY = 1.0
 SYNC = 30.0
 
@@ -284,6 +285,8 @@ class ControlPlane:
     async def _reload_for_ever(self) -> None:
         while True:
             await self._reload_due.wait()
+            # One that reads its configuration and fewer targets at once keeps those that are gone.
+            await asyncio.sleep(RELOAD_SETTLE)
             self._reload_due.clear()
             try:
                 await prometheus.reload(self._pods.values())
