@@ -1,6 +1,6 @@
 """The router for Kuma: each canary's mesh decides in which dialect its route is written."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import structlog
 
@@ -22,8 +22,10 @@ from serinus.routing.kuma.dialect import (
     choose,
 )
 from serinus.routing.kuma.discovery import ForeignTrafficRoutes, KumaCaches, KumaKinds
+from serinus.routing.kuma.filters import service_filters
 from serinus.routing.kuma.meshhttproute import MeshHTTPRouteRouter
 from serinus.routing.kuma.objects import Objects
+from serinus.routing.kuma.overriding import Ours, Rivals, split_matches
 from serinus.routing.kuma.proxypatch import CookiePatches, Selector, selects_nothing
 from serinus.routing.kuma.servicepolicies import retries, timeouts
 from serinus.routing.kuma.trafficroute import TrafficRouteRouter
@@ -67,7 +69,13 @@ class KumaRouter:
         self._routers: dict[Dialect, Router] = {}
         if caches.traffic_routes is not None:
             self._routers[Dialect.TRAFFIC_ROUTE] = TrafficRouteRouter(client, caches.traffic_routes)
-        self._routers |= _mesh_http_route_routers(client, kinds, caches, selector)
+        self._addressings = _addressings(kinds, caches)
+        self._rivals = None
+        if caches.mesh_http_routes is not None:
+            self._rivals = Rivals(caches.mesh_http_routes)
+        self._routers |= _mesh_http_route_routers(
+            client, kinds, caches, selector, self._addressings
+        )
         self._families = tuple({type(one): one for one in self._routers.values()}.values())
         """One router for each kind of route; it takes those of its kind away, whatever the
         dialect."""
@@ -107,7 +115,24 @@ class KumaRouter:
 
     def preflight(self, canary: Canary) -> tuple[Problem, ...]:
         router = self._router(canary)
-        return () if isinstance(router, Problem) else router.preflight(canary)
+        if isinstance(router, Problem):
+            return ()
+        return (*router.preflight(canary), *self._overridden(canary))
+
+    def _overridden(self, canary: Canary) -> tuple[Problem, ...]:
+        dialect = self.dialect(canary)
+        way = None if isinstance(dialect, Problem) else self._addressings.get(dialect)
+        if way is None or self._rivals is None:
+            return ()
+        services = self._caches.mesh_services
+        apex = None if services is None else services.get(canary.namespace, canary.apex_name)
+        ours = Ours(
+            home=way.home(canary),
+            matches=split_matches(canary),
+            filters=canary.spec.analysis.mirror or bool(service_filters(canary)),
+            apex_labels=None if apex is None else apex.metadata.labels,
+        )
+        return self._rivals.problems(canary, ours)
 
     def drift(self, canary: Canary) -> tuple[str, ...]:
         router = self._router(canary)
@@ -145,8 +170,21 @@ class KumaRouter:
             log.info("routes", mesh=canary.mesh, dialect=choice.dialect.value, why=choice.why)
 
 
+def _addressings(kinds: KumaKinds, caches: KumaCaches) -> dict[Dialect, Addressing]:
+    """The dialects of MeshHTTPRoutes that the cluster has the kinds for."""
+    system = None if kinds.policies_in_app_namespaces else kinds.system_namespace
+    ways: dict[Dialect, Addressing] = {Dialect.SERVICE_TAG: ByTag(system)}
+    if caches.mesh_services is not None:
+        ways |= {Dialect.MESH_SERVICE_NAME: ByName(), Dialect.LABELS: ByLabels()}
+    return ways
+
+
 def _mesh_http_route_routers(
-    client: Client, kinds: KumaKinds, caches: KumaCaches, selector: Selector
+    client: Client,
+    kinds: KumaKinds,
+    caches: KumaCaches,
+    selector: Selector,
+    ways: Mapping[Dialect, Addressing],
 ) -> dict[Dialect, Router]:
     """One for each dialect that the cluster has the kinds for, all over the same objects."""
 
@@ -163,11 +201,6 @@ def _mesh_http_route_routers(
     cookies = None
     if patches is not None:
         cookies = CookiePatches(patches, selector, None if kinds.patches_by_label else system)
-    ways: dict[Dialect, Addressing] = {
-        Dialect.SERVICE_TAG: ByTag(None if kinds.policies_in_app_namespaces else system)
-    }
-    if caches.mesh_services is not None:
-        ways |= {Dialect.MESH_SERVICE_NAME: ByName(), Dialect.LABELS: ByLabels()}
     return {
         dialect: MeshHTTPRouteRouter(
             client,
