@@ -19,20 +19,13 @@ from serinus.cluster.written import Written
 from serinus.rollout.effects import Traffic
 from serinus.routing.asked import beyond
 from serinus.routing.kuma import cookies, filters, matches, servicepolicies
-from serinus.routing.kuma.addressing import (
-    NARROWING,
-    Addressing,
-    is_apex,
-    is_lost,
-    meaning,
-    readdressed,
-    service_named,
-)
+from serinus.routing.kuma.addressing import Addressing
 from serinus.routing.kuma.dataplanes import canary_is_ready
+from serinus.routing.kuma.entries import is_in_dialect, merged_to, rules_for_apex, spec_change
 from serinus.routing.kuma.meshservices import declared_problems, has_ready_pods, live_problems
 from serinus.routing.kuma.objects import Marks, Objects, change_of, desired
 from serinus.routing.kuma.proxypatch import CookiePatches
-from serinus.routing.kuma.rules import carried, dicts, has_lost, merged_rules, services
+from serinus.routing.kuma.rules import carried, merged_rules
 from serinus.routing.kuma.servicepolicies import ServicePolicies
 from serinus.routing.kuma.views import MeshHTTPRouteView, MeshServiceView
 from serinus.routing.kuma.writing import AT_REST, Json, paths, route_metadata
@@ -58,7 +51,7 @@ _INSTEAD = {
 
 def desired_route(canary: Canary, traffic: Traffic, addressing: Addressing) -> Json:
     """The MeshHTTPRoute to create."""
-    to = _merged_to([], canary, traffic, addressing, "")
+    to = merged_to([], canary, addressing, _merge(canary, traffic, addressing, ""))
     spec = {"targetRef": {"kind": "Mesh"}, "to": to}
     return desired(MESHHTTPROUTES, canary, addressing.home(canary), _marks(canary), spec)
 
@@ -71,19 +64,9 @@ def route_change(
     Ours are: that the route is for all callers, our rules for requests to the apex, and our
     marks. Other destinations, rules, filters, labels and owners stay.
     """
-    found = msgspec.json.decode(live.spec)
-    spec: Json = {}
-    callers = found.get("targetRef") or {"kind": "Mesh"}
-    narrowed: Json = {key: None for key in NARROWING if key in callers}
-    if callers.get("kind") != "Mesh":
-        narrowed["kind"] = "Mesh"
-    if narrowed:
-        spec["targetRef"] = narrowed
-    to = dicts(found.get("to"))
     before = live.metadata.annotations.get(filters.FILTERS)
-    merged = _merged_to(to, canary, traffic, addressing, before or "")
-    if merged != to:
-        spec["to"] = merged
+    merge = _merge(canary, traffic, addressing, before or "")
+    spec = spec_change(msgspec.json.decode(live.spec), canary, addressing, merge)
     change = change_of(canary, addressing.home(canary), live.metadata, _marks(canary), spec)
     if before is not None and not filters.types(canary):
         metadata = change.setdefault("metadata", {})
@@ -94,22 +77,12 @@ def route_change(
 def carried_traffic(canary: Canary, live: MeshHTTPRouteView) -> Traffic | None:
     """The traffic that a route carries, in whatever dialect; None when it is no split between
     these two."""
-    rules = [
-        rule
-        for entry in dicts(msgspec.json.decode(live.spec).get("to"))
-        if is_apex(canary, _target(entry))
-        for rule in dicts(entry.get("rules"))
-    ]
-    return carried(canary, rules)
+    return carried(canary, rules_for_apex(msgspec.json.decode(live.spec), canary))
 
 
 def in_dialect(canary: Canary, live: MeshHTTPRouteView, addressing: Addressing) -> bool:
-    """Whether a route has anything to say of the apex in this dialect. A route of ours that has
-    not is one of another dialect, and no edit of anybody's."""
-    entries = dicts(msgspec.json.decode(live.spec).get("to"))
-    targets = [meaning(_target(entry)) for entry in entries]
-    strange = any(is_lost(ref) or is_apex(canary, ref) for ref in targets)
-    return addressing.apex(canary) in targets or not strange
+    """As `is_in_dialect`, of a route in a cache."""
+    return is_in_dialect(msgspec.json.decode(live.spec), canary, addressing)
 
 
 class MeshHTTPRouteRouter:
@@ -267,47 +240,10 @@ def _marks(canary: Canary) -> Marks:
     return labels, annotations
 
 
-def _merged_to(
-    found: list[Json], canary: Canary, traffic: Traffic, addressing: Addressing, before: str
-) -> list[Json]:
-    """``spec.to`` with our rules in it, in the place of the first entry that is for our apex.
-
-    ``before`` is what `filters.FILTERS` says of the rules that are there.
-    """
+def _merge(
+    canary: Canary, traffic: Traffic, addressing: Addressing, before: str
+) -> Callable[[list[Json]], list[Json]]:
+    """Makes the rules for the apex; ``before`` is what `filters.FILTERS` says of those that are
+    there."""
     types = frozenset(before.split(",")) - {""}
-    known = [entry for entry in found if is_apex(canary, _target(entry))]
-    rules = [rule for entry in known for rule in dicts(entry.get("rules"))]
-    ours = merged_rules(rules, canary, traffic, addressing, types)
-    merged: list[Json] = []
-    for entry in found:
-        if not is_apex(canary, _target(entry)):
-            merged += _kept(entry, canary)
-        elif entry is known[0]:
-            ref = readdressed(_target(entry), addressing.apex(canary))
-            merged.append({**entry, "targetRef": ref, "rules": ours})
-    if not known:
-        merged.append({"targetRef": addressing.apex(canary), "rules": ours})
-    return merged
-
-
-def _kept(entry: Json, canary: Canary) -> list[Json]:
-    """What stays of an entry that is not for the apex's port: all of it, but for what leads
-    nowhere any more, which Kuma 3 would refuse the whole route for."""
-    rules = dicts(entry.get("rules"))
-    whole = [rule for rule in rules if not has_lost(rule)]
-    if is_lost(_target(entry)) or _is_stale(entry, canary) or (rules and not whole):
-        return []
-    return [entry if whole == rules else {**entry, "rules": whole}]
-
-
-def _is_stale(entry: Json, canary: Canary) -> bool:
-    """Whether an entry is a split of ours for a port that the apex no longer has."""
-    led = [services(rule, canary) for rule in dicts(entry.get("rules"))]
-    ours = {canary.primary_service, canary.canary_service}
-    of_apex = service_named(canary, _target(entry)) == canary.apex_name
-    return of_apex and any(led) and set().union(*led) <= ours
-
-
-def _target(entry: Json) -> Json:
-    ref = entry.get("targetRef")
-    return ref if isinstance(ref, dict) else {}
+    return lambda found: merged_rules(found, canary, traffic, addressing, types)
