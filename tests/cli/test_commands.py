@@ -36,6 +36,7 @@ def run(
         ["lab", "--help"],
         ["crds", "--help"],
         ["lint", "--help"],
+        ["check", "--help"],
         *(
             ["lab", command, "--help"]
             for command in ("up", "down", "status", "kubeconfig", "logs", "shell", "forward")

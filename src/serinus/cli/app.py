@@ -4,6 +4,7 @@ import typer
 
 import serinus
 from serinus.cli import (
+    check,
     crds,
     demo,
     explain,
@@ -32,6 +33,7 @@ lab.app.command("forward")(forward.forward)
 app.add_typer(lab.app, name="lab")
 app.command("crds")(crds.crds)
 app.command("lint")(lint.lint)
+app.command("check")(check.check)
 app.command("reference")(reference.reference)
 app.command("demo")(demo.demo)
 app.command("get")(get.get)

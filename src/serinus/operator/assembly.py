@@ -32,6 +32,7 @@ from serinus.routing.gateway.views import HTTPRouteView, decode_http_route
 from serinus.routing.kuma.dialect import Override
 from serinus.routing.kuma.discovery import KumaCaches, KumaKinds
 from serinus.routing.kuma.router import KumaRouter
+from serinus.routing.kuma.views import MeshView
 from serinus.routing.providers import Routers
 from serinus.webhooks.events import EventHooks
 from serinus.workload.caches import WorkloadCaches
@@ -56,6 +57,9 @@ class Parts:
     tellers: tuple[Teller, ...]
     credentials: Credentials
     executor: Executor
+    observer: Observer
+    routers: Routers
+    meshes: Cache[MeshView] | None
 
 
 def assemble(
@@ -126,6 +130,9 @@ def assemble(
         tellers=(events, alerts, event_hooks),
         credentials=credentials,
         executor=Executor(hands, observer),
+        observer=observer,
+        routers=routers,
+        meshes=kuma.meshes,
     )
 
 
