@@ -21,8 +21,16 @@ class Webhook:
     def __init__(self) -> None:
         self.reviews: list[dict[str, Any]] = []
         self.port = 0
+        self.hang_up = 0
+        """How many more requests get no answer but an end of their connection."""
+        self.peers: list[Any] = []
 
     async def mutate(self, request: web.Request) -> web.Response:
+        assert request.transport is not None
+        self.peers.append(request.transport.get_extra_info("peername"))
+        if self.hang_up:
+            self.hang_up -= 1
+            request.transport.abort()
         review = await request.json()
         self.reviews.append(review["request"])
         patch = [{"op": "add", "path": "/metadata/labels", "value": {"seen": "yes"}}]
@@ -129,6 +137,28 @@ async def test_mutate_validate_and_select(server: Any, namespace: str, webhook: 
     )
     for path in where:
         await asyncio.to_thread(server.request, "DELETE", path)
+
+
+async def test_a_webhook_is_asked_over_a_kept_connection(
+    server: Any, namespace: str, webhook: Webhook
+) -> None:
+    """One that turns out to be closed is no reason to refuse a write; a webhook that never answers
+    is."""
+    configuration = webhook.configuration("MutatingWebhookConfiguration", namespace, webhook.port)
+    bundle = Pki(server.paths.pki).ca_bundle
+    configuration["webhooks"][0]["clientConfig"]["caBundle"] = bundle
+    path = await _configure(server, configuration)
+    for name in ("a", "b"):
+        assert (await _create(server, namespace, name)).status == 201
+    assert len(set(webhook.peers)) == 1
+    webhook.hang_up = 1
+    assert (await _create(server, namespace, "c")).status == 201
+    assert len(set(webhook.peers)) == 2
+    webhook.hang_up = 1000
+    answer = await _create(server, namespace, "d")
+    assert answer.status == 500
+    assert 'failed calling webhook "mutate.test.io"' in answer.json["message"]
+    await asyncio.to_thread(server.request, "DELETE", path)
 
 
 async def test_an_unreachable_webhook(server: Any, namespace: str, webhook: Webhook) -> None:

@@ -9,9 +9,9 @@ import asyncio
 import base64
 import ssl
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Final
 
 import aiohttp
@@ -29,6 +29,9 @@ from serinus.lab.apiserver.store import Store, encode
 GROUP: Final = "admissionregistration.k8s.io"
 DEFAULT_TIMEOUT: Final = 10
 """Seconds."""
+
+_KEPT: Final = 8
+"""How many connections in a row may turn out to have been closed before a call fails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,19 +149,19 @@ class Admission:
         timeout = webhook.get("timeoutSeconds") or DEFAULT_TIMEOUT
         url, server_name = self._address(config)
         if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(force_close=True), trust_env=False
-            )
+            self._session = aiohttp.ClientSession(trust_env=False)
+        send = partial(
+            self._session.post,
+            url,
+            params={"timeout": f"{timeout}s"},
+            data=encode(review),
+            headers={"Content-Type": "application/json"},
+            ssl=_tls(config.get("caBundle")),
+            server_hostname=server_name,
+            timeout=aiohttp.ClientTimeout(total=timeout),
+        )
         try:
-            async with self._session.post(
-                url,
-                params={"timeout": f"{timeout}s"},
-                data=encode(review),
-                headers={"Content-Type": "application/json"},
-                ssl=_tls(config.get("caBundle")),
-                server_hostname=server_name,
-                timeout=aiohttp.ClientTimeout(total=timeout),
-            ) as response:
+            async with await _posted(send) as response:
                 if response.status != 200:
                     text = (await response.text())[:200]
                     raise WebhookUnreachable(
@@ -204,6 +207,19 @@ class Admission:
         raise WebhookUnreachable(
             f'failed to call webhook: no endpoints available for service "{name}"'
         )
+
+
+async def _posted(send: Callable[[], Awaitable[aiohttp.ClientResponse]]) -> aiohttp.ClientResponse:
+    """The beginning of an answer. A kept connection may be found closed, by a webhook that was
+    started anew; as many of them are given up."""
+    for _ in range(_KEPT):
+        try:
+            return await send()
+        except aiohttp.ClientConnectorError:
+            raise
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+            continue
+    return await send()
 
 
 @lru_cache(maxsize=16)
