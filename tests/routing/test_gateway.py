@@ -186,6 +186,16 @@ PROBLEMS: list[tuple[dict[str, Any], str, str]] = [
         "spec.service.gatewayRefs",
         "its apex",
     ),
+    (
+        {"service__gatewayRefs": [{"kind": "Service", "name": "podinfo"}]},
+        "spec.service.gatewayRefs[0].group",
+        '"gateway.networking.k8s.io" has no Services, so nobody would read the route',
+    ),
+    (
+        {"service__gatewayRefs": [{**APEX, "group": "core"}]},
+        "spec.service.gatewayRefs[0].group",
+        'write group: ""',
+    ),
     ({"service__gatewayRefs": [{**APEX, "port": 80}]}, "spec.service.gatewayRefs[0].port", "9898"),
     (
         {"service__gatewayRefs": [{**APEX, "sectionName": "http"}]},

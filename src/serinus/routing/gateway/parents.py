@@ -9,6 +9,7 @@ from typing import Any
 from serinus.api.canary import Canary
 from serinus.api.http import GatewayRef
 from serinus.api.problem import Problem
+from serinus.cluster.kinds import SERVICES
 from serinus.routing.kuma.meshservices import HTTP
 
 Json = dict[str, Any]
@@ -46,6 +47,11 @@ def problems(canary: Canary) -> Iterator[Problem]:
         yield Problem(_REFS, message)
     for index, ref in enumerate(refs):
         path = f"{_REFS}[{index}]"
+        if ref.kind == SERVICES.kind and ref.group != SERVICES.group:
+            yield Problem(
+                f"{path}.group",
+                f'"{ref.group}" has no Services, so nobody would read the route; write group: ""',
+            )
         if _is_apex(canary, ref) and ref.port not in (None, service.port):
             yield Problem(
                 f"{path}.port",
@@ -87,7 +93,7 @@ def _parent(canary: Canary, ref: GatewayRef) -> Json:
 
 
 def _is_service(ref: GatewayRef) -> bool:
-    return (ref.group, ref.kind) == ("", "Service")
+    return (ref.group, ref.kind) == (SERVICES.group, SERVICES.kind)
 
 
 def _is_apex(canary: Canary, ref: GatewayRef) -> bool:
