@@ -24,11 +24,11 @@ from lab.mesh.mesh_objects import (
 from serinus.cluster import kinds
 from serinus.cluster.client import Client
 from serinus.cluster.connection import Connection
-from serinus.cluster.errors import ApiError, Invalid, NotFound, Unreachable
+from serinus.cluster.errors import ApiError, Forbidden, Invalid, NotFound, Unreachable
 from serinus.lab import pki
 from serinus.lab.apiserver.access.tokens import write_tokens
 from serinus.lab.mesh.control_plane import run_mesh
-from serinus.lab.mesh.versions import SYSTEM_NAMESPACE, V1_8, V2_14, KumaVersion
+from serinus.lab.mesh.versions import SYSTEM_NAMESPACE, V1_8, V2_7, V2_14, V3_0, KumaVersion
 from serinus.lab.paths import LabPaths
 
 STRICT = {"fieldValidation": "Strict"}
@@ -218,6 +218,63 @@ async def test_a_patch_reaches_the_pods_that_it_names(tmp_path: Path) -> None:
             return not await handed_out("side=canary")
 
         await until(taken_back)
+
+
+async def test_kuma_2_7(tmp_path: Path) -> None:
+    async with control_plane(tmp_path, V2_7) as (client, paths):
+        uids = await make_podinfo(client, {"labels": {"kuma.io/sidecar-injection": "enabled"}})
+        injected = await get(client, kinds.PODS, "test", "canary")
+        assert injected["spec"]["containers"][1]["name"] == "kuma-sidecar"
+        kind = {"apiVersion": "kuma.io/v1alpha1", "kind": "MeshHTTPRoute"}
+        for form, error, words in (
+            (form_a, Forbidden, f"only be created in the system namespace:{SYSTEM_NAMESPACE}"),
+            (form_b, ApiError, r'strict decoding error: unknown field "spec.*sectionName"'),
+            (form_c, ApiError, r'unknown field "spec.*backendRefs\[0\].labels"'),
+        ):
+            with pytest.raises(error, match=words):
+                await client.create(kinds.MESHHTTPROUTES, "test", {**kind, **form(90, 10)}, STRICT)
+        route = {**kind, **form_a(90, 10, name="podinfo-test", namespace=SYSTEM_NAMESPACE)}
+        made = json.loads(
+            await client.create(kinds.MESHHTTPROUTES, SYSTEM_NAMESPACE, route, STRICT)
+        )
+        assert made["metadata"]["labels"] == route["metadata"]["labels"]
+        assert [owner["kind"] for owner in made["metadata"]["ownerReferences"]] == ["Mesh"]
+
+        async def split() -> bool:
+            return bool(
+                weights(paths, uids["client"], "outbound:podinfo_test_svc_9898") == [90, 10]
+            )
+
+        await until(split)
+
+
+async def test_kuma_3_0(tmp_path: Path) -> None:
+    async with control_plane(tmp_path, V3_0) as (client, paths):
+        uids = await make_podinfo(client, {"labels": {"kuma.io/sidecar-injection": "enabled"}})
+        kind = {"apiVersion": "kuma.io/v1alpha1", "kind": "MeshHTTPRoute"}
+        by_names = {**kind, **form_b(90, 10)}
+        with pytest.raises(ApiError, match=r'unknown field "spec.*backendRefs\[0\].name"'):
+            await client.create(kinds.MESHHTTPROUTES, "test", by_names, STRICT)
+        # Whoever does not ask for strictness is told by the webhook.
+        words = r"backendRefs\[0\]\.labels must be set when kind is MeshService"
+        with pytest.raises(Invalid, match=words):
+            await client.create(kinds.MESHHTTPROUTES, "test", by_names)
+        made = await client.create(kinds.MESHHTTPROUTES, "test", {**kind, **form_c(90, 10)}, STRICT)
+        assert json.loads(made)["metadata"]["labels"]["kuma.io/policy-role"] == "producer"
+
+        async def split() -> bool:
+            listener = "kri_msvc_default_default_test_podinfo_http"
+            return bool(weights(paths, uids["client"], listener) == [90, 10])
+
+        await until(split)
+        service = await get(client, kinds.MESHSERVICES, "test", "podinfo")
+        assert service["spec"]["selector"] == {
+            "dataplaneLabels": {
+                "matchLabels": {"app": "podinfo-primary", "k8s.kuma.io/namespace": "test"}
+            }
+        }
+        with pytest.raises(NotFound):
+            await client.list(kinds.TRAFFICROUTES)
 
 
 async def test_kuma_1_8(tmp_path: Path) -> None:
