@@ -2,7 +2,7 @@
 
 import pytest
 
-from lint import cases_canary, cases_mesh
+from lint import cases_canary, cases_gateway, cases_mesh
 from lint.manifests import (
     CANARY,
     DEPLOYMENT,
@@ -19,7 +19,7 @@ from serinus.lint.check import check, declared
 from serinus.lint.finding import Finding, Level
 from serinus.lint.kuma import groups
 
-CASES = (*cases_canary.CASES, *cases_mesh.CASES)
+CASES = (*cases_canary.CASES, *cases_gateway.CASES, *cases_mesh.CASES)
 
 
 def found(text: str, kuma: tuple[str, ...] = (), mode: str = "") -> tuple[Finding, ...]:
@@ -46,6 +46,8 @@ def test_every_rule_has_a_case() -> None:
 @pytest.mark.parametrize("kuma", ["1.8", "2.7", "2.14", "3.0"])
 def test_what_is_well_is_not_told(kuma: str) -> None:
     assert found("---\n".join([CANARY, NAMESPACE, DEPLOYMENT]), (kuma,)) == ()
+    if kuma != "1.8":
+        assert found("---\n".join([cases_gateway.GATED, NAMESPACE, DEPLOYMENT]), (kuma,)) == ()
 
 
 def test_the_routes_of_others_are_well_where_they_belong() -> None:

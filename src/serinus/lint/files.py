@@ -9,6 +9,7 @@ from serinus.api.alertprovider import AlertProvider
 from serinus.api.canary import MESH, Canary
 from serinus.api.decode import Malformed, decode
 from serinus.api.metrictemplate import MetricTemplate
+from serinus.api.support import GATEWAY_PROVIDERS
 from serinus.lint.documents import Document, Json, mapping
 
 OURS = {"Canary": Canary, "MetricTemplate": MetricTemplate, "AlertProvider": AlertProvider}
@@ -77,6 +78,11 @@ class Files:
     def meshed(self) -> Iterator[CanaryFile]:
         """Those that Kuma routes for."""
         return (one for one in self.canaries if one.canary.spec.provider in ("", "kuma"))
+
+    @property
+    def by_gateway_api(self) -> Iterator[CanaryFile]:
+        """Those that HTTPRoutes lead callers to."""
+        return (one for one in self.canaries if one.canary.spec.provider in GATEWAY_PROVIDERS)
 
     @property
     def templates(self) -> Iterator[tuple[Document, MetricTemplate]]:

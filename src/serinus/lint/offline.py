@@ -10,12 +10,16 @@ from functools import cache
 
 import msgspec
 
+from serinus.cluster.cache import Cache
 from serinus.cluster.client import Client
 from serinus.cluster.connection import Connection
 from serinus.cluster.errors import NotFound
+from serinus.cluster.kinds import HTTPROUTES
 from serinus.cluster.resource import Resource
 from serinus.lab.mesh.crds import definitions
 from serinus.lint.kuma import Kuma
+from serinus.routing.gateway.httproute import HTTPRouteRouter
+from serinus.routing.gateway.views import decode_http_route
 from serinus.routing.kuma.dialect import MESHES
 from serinus.routing.kuma.discovery import KumaCaches, KumaKinds, discover
 from serinus.routing.kuma.router import KumaRouter
@@ -49,4 +53,5 @@ def routers(kuma: Kuma) -> Routers:
     # Meshes that may not be read are of the mode that the operator was told.
     blind = replace(kinds, unreadable=frozenset({MESHES}))
     router = KumaRouter(client, blind, KumaCaches.of(client, blind), kuma.mode)
-    return Routers(router, KUMA)
+    http_routes = Cache(client, HTTPROUTES, decode_http_route)
+    return Routers(router, KUMA, HTTPRouteRouter(client, http_routes))

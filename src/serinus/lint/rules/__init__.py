@@ -3,6 +3,7 @@
 from serinus.lint.rules import (
     analysis,
     canaries,
+    gateway,
     injection,
     metrics,
     policies,
@@ -16,6 +17,7 @@ from serinus.lint.rules import (
 __all__ = [
     "analysis",
     "canaries",
+    "gateway",
     "injection",
     "metrics",
     "policies",

@@ -89,13 +89,15 @@ def affinity(files: Files) -> Iterator[Found]:
 
 
 @versioned(
-    "kuma/ability",
-    "The canary asks for nothing that the router of this Kuma cannot do, such as mirroring, "
-    "session affinity or query parameters where TrafficRoutes split.",
+    "canary/ability",
+    "The canary asks for nothing that its router cannot do: session affinity by an HTTPRoute, "
+    "mirroring where TrafficRoutes split, matches by provider kubernetes.",
 )
 def ability(files: Files, kuma: Kuma) -> Iterator[Found]:
-    for one in files.meshed:
-        told = [problem for judge in _JUDGES for problem in judge(one.canary)]
+    meshed = [one.document for one in files.meshed]
+    for one in files.canaries:
+        judges = _JUDGES if one.document in meshed else ()
+        told = [problem for judge in judges for problem in judge(one.canary)]
         for problem in routers(kuma).problems(one.canary):
             # Protocol and headless Services have rules of their own, the override has one below.
             if problem not in told and problem.path not in (*_ELSEWHERE, ANNOTATION_PATH):

@@ -3,18 +3,24 @@
 import re
 from collections.abc import Iterator
 
+import msgspec
+
 from serinus.api.canary import Canary
+from serinus.api.meta import ObjectMeta
 from serinus.lint.documents import Document, Json, listed, mapping
-from serinus.lint.files import Files, annotations
+from serinus.lint.files import SYSTEM_NAMESPACES, Files, annotations
 from serinus.lint.finding import Level
 from serinus.lint.kuma import Kuma
 from serinus.lint.registry import Found, common, versioned
 from serinus.routing.kuma import re2
-from serinus.routing.kuma.addressing import service_named
+from serinus.routing.kuma.addressing import Addressing, ByLabels, ByName, ByTag
 from serinus.routing.kuma.belonging import CANARY
-from serinus.routing.kuma.matches import service_matches
+from serinus.routing.kuma.filters import service_filters
+from serinus.routing.kuma.overriding import Ours, split_matches
+from serinus.routing.kuma.overriding import overriding as taken_by
 from serinus.routing.kuma.tags import SERVICE, service_tag
 
+_RULE = re.compile(r"spec\.to\[\d+\]\.rules\[\d+\]")
 _HEADER_NAME = re.compile(r"[a-z0-9!#$%&'*+\-.^_`|~]+")
 
 
@@ -45,45 +51,66 @@ def _routes_all(document: Document) -> bool:
 
 
 @common(
-    "kuma/overriding",
-    "No other route takes the requests of a canary's: of two with the same matches one wins whole.",
+    "kuma/route-name",
+    "No other route has the name of one that Serinus makes, or is a second TrafficRoute for the "
+    "same Service.",
 )
-def overriding(files: Files) -> Iterator[Found]:
+def route_name(files: Files) -> Iterator[Found]:
     for one in files.meshed:
         canary = one.canary
-        for route in files.of("MeshHTTPRoute", group="kuma.io"):
-            if annotations(route.object).get(CANARY) == f"{canary.namespace}/{canary.name}":
-                continue
-            if (files.namespace(route), route.name) == (canary.namespace, canary.apex_name):
+        for route in files.of("MeshHTTPRoute", "MeshTCPRoute", group="kuma.io"):
+            named = (files.namespace(route), route.name) == (canary.namespace, canary.apex_name)
+            if named and not _is_ours(route, canary):
                 reason = f"is the name of the route that Serinus makes for canary {canary.name}"
-                fix = "give this route another name"
-                yield Found(route, "metadata.name", reason, fix)
-            else:
-                yield from _overridden(route, canary)
+                yield Found(route, "metadata.name", reason, "give this route another name")
+        apex = service_tag(canary.apex_name, canary.namespace, canary.spec.service.port)
         for route in files.of("TrafficRoute", group="kuma.io"):
-            apex = service_tag(canary.apex_name, canary.namespace, canary.spec.service.port)
-            ends = [
-                mapping(end, "match").get(SERVICE) for end in listed(route.spec, "destinations")
-            ]
+            found = listed(route.spec, "destinations")
+            ends = [mapping(end, "match").get(SERVICE) for end in found]
             if apex in ends and CANARY not in annotations(route.object):
                 reason = f"leads requests for {apex}, as the route of canary {canary.name} does"
                 field = f"spec.destinations[{ends.index(apex)}].match"
                 yield Found(route, field, reason, "remove it", Level.WARNING)
 
 
-def _overridden(route: Document, canary: Canary) -> Iterator[Found]:
-    ours = service_matches(canary)
-    for index, entry in enumerate(listed(route.spec, "to")):
-        if service_named(canary, mapping(entry, "targetRef")) != canary.apex_name:
-            continue
-        for at, rule in enumerate(listed(entry, "rules")):
-            if rule.get("matches") == ours:
-                reason = (
-                    f"has the very matches of the route of canary {canary.name}, so that one of "
-                    "the two is without effect"
-                )
-                fix = "remove this rule, or narrow its matches"
-                yield Found(route, f"spec.to[{index}].rules[{at}].matches", reason, fix)
+@versioned(
+    "kuma/overriding",
+    "No other route takes the place of a canary's: of two with the very same matches one decides, "
+    "by whom it is for, by role, and by name.",
+)
+def overriding(files: Files, kuma: Kuma) -> Iterator[Found]:
+    if not kuma.version.has_meshhttproute:
+        return
+    for one in files.meshed:
+        canary = one.canary
+        ours = Ours(
+            _addressing(kuma).home(canary), split_matches(canary), bool(service_filters(canary))
+        )
+        for route in files.of("MeshHTTPRoute", group="kuma.io"):
+            named = (files.namespace(route), route.name) == (canary.namespace, canary.apex_name)
+            if named or _is_ours(route, canary):
+                continue
+            meta = msgspec.convert(
+                {**route.metadata, "namespace": files.namespace(route)}, ObjectMeta
+            )
+            for problem in taken_by(canary, ours, route.kind, meta, route.spec):
+                reason, _, fix = problem.message.rpartition(". ")
+                place = _RULE.search(reason)
+                path = place[0] if place is not None else "spec.to"
+                yield Found(route, path, reason, fix[:1].lower() + fix[1:])
+
+
+def _addressing(kuma: Kuma) -> Addressing:
+    if not kuma.version.targets_by_name:
+        return ByLabels()
+    if kuma.has_mesh_services:
+        return ByName()
+    beside = kuma.version.policies_in_app_namespaces
+    return ByTag(None if beside else SYSTEM_NAMESPACES[0])
+
+
+def _is_ours(route: Document, canary: Canary) -> bool:
+    return annotations(route.object).get(CANARY) == f"{canary.namespace}/{canary.name}"
 
 
 @versioned(
