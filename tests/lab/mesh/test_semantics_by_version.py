@@ -225,6 +225,27 @@ def test_timeouts_and_retries_of_the_service(dialect: Dialect) -> None:
     assert route["route"]["retryPolicy"]["retryOn"] == "5xx"
 
 
+@pytest.mark.parametrize("dialect", DIALECTS[1:], ids=lambda d: d.name)
+def test_a_timeout_of_the_route_has_the_last_word_about_its_own_routes(dialect: Dialect) -> None:
+    def timeout(name: str, to: Obj, seconds: str) -> Obj:
+        made = dialect.route(name=name)
+        entry = {"targetRef": to, "default": {"http": {"requestTimeout": seconds}}}
+        return {**made, "kind": "MeshTimeout", "spec": {**made["spec"], "to": [entry]}}
+
+    labels = {"kuma.io/display-name": "podinfo", "k8s.kuma.io/namespace": "test"}
+    ref: Obj = {"kind": "MeshHTTPRoute"}
+    ref |= {"labels": labels} if dialect is LABELS else {"name": "podinfo"}
+    insiders = rule(dialect.backend("podinfo-canary"), headers=INSIDER)
+    found = dialect.routes(
+        [
+            dialect.route(insiders),
+            timeout("z", ref, "1s"),
+            timeout("a", dialect.ref("podinfo"), "2s"),
+        ]
+    )
+    assert [one["route"]["timeout"] for one in found] == ["1s", "2s"]
+
+
 @EVERY
 def test_of_equal_matches_the_smaller_name_wins(dialect: Dialect) -> None:
     ours = dialect.route(rule(dialect.backend("podinfo-canary")), name="b")

@@ -1,10 +1,12 @@
 """MeshTimeout and MeshRetry as a caller's Envoy obeys them, on the routes to one destination.
 
-Played are those for a whole Mesh and for a MeshService, and of what they say the request timeout
-and HTTP's retries: how many, how long one may take, and on what.
+Played are those for a whole Mesh, for a MeshService and for a MeshHTTPRoute, which has the last
+word about its own routes; and of what they say the request timeout and HTTP's retries: how many,
+how long one may take, and on what.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from serinus.api.duration import seconds
@@ -29,11 +31,17 @@ _PLAYED = {
 }
 
 
-def limited(world: World, proxy: Proxy, action: Json, targets: Callable[[Obj, Obj], bool]) -> Json:
-    """The route action with what the policies say of timeouts and retries.
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """Whether a reference (the first argument) of a policy (the second) is to the destination, or
+    to the MeshHTTPRoute that the route was made from."""
 
-    ``targets`` tells whether a reference of a policy is to the destination.
-    """
+    destination: Callable[[Obj, Obj], bool]
+    route: Callable[[Obj, Obj], bool]
+
+
+def limited(world: World, proxy: Proxy, action: Json, targets: Targets) -> Json:
+    """The route action with what the policies say of timeouts and retries."""
     timeout = _http(reaching(world.version, world.timeouts, proxy), targets).get("requestTimeout")
     retry = _http(reaching(world.version, world.retries, proxy), targets)
     result = dict(action)
@@ -55,7 +63,7 @@ def unplayed(kind: str, spec: Obj) -> Iterator[str]:
     for index, to in enumerate(spec.get("to") or ()):
         where = f"spec.to[{index}]"
         target = (to.get("targetRef") or {}).get("kind")
-        if target not in ("Mesh", "MeshService"):
+        if target not in ("Mesh", "MeshService", "MeshHTTPRoute"):
             yield f"{where}.targetRef.kind {target}"
         default = to.get("default") or {}
         yield from (f"{where}.default.{part}" for part in default if part != "http")
@@ -64,15 +72,20 @@ def unplayed(kind: str, spec: Obj) -> Iterator[str]:
                 yield f"{where}.default.http.{part}"
 
 
-def _http(policies: Sequence[Obj], targets: Callable[[Obj, Obj], bool]) -> Mapping[str, Any]:
-    """What they say about HTTP together, the later ones having the last word."""
-    said: dict[str, Any] = {}
+def _http(policies: Sequence[Obj], targets: Targets) -> Mapping[str, Any]:
+    """What they say about HTTP together, the later ones having the last word, and those for the
+    route before all others."""
+    wide: dict[str, Any] = {}
+    narrow: dict[str, Any] = {}
     for policy in policies:
         for to in policy["spec"].get("to") or ():
             ref = to.get("targetRef") or {}
-            if ref.get("kind") == "Mesh" or targets(ref, policy):
-                said |= (to.get("default") or {}).get("http") or {}
-    return said
+            http = (to.get("default") or {}).get("http") or {}
+            if targets.route(ref, policy):
+                narrow |= http
+            elif ref.get("kind") == "Mesh" or targets.destination(ref, policy):
+                wide |= http
+    return {**wide, **narrow}
 
 
 def _conditions(asked: Sequence[str]) -> Json:

@@ -54,18 +54,37 @@ def resolve(world: World, mesh: str, policy: Obj, ref: Obj) -> Backend | None:
     return None
 
 
+def names_route(world: World, ref: Obj, policy: Obj, route: Obj) -> bool:
+    """Whether the reference ``ref`` of ``policy`` is to the MeshHTTPRoute ``route``."""
+    meta = route["metadata"]
+    name, namespace = meta["name"], meta["namespace"]
+    if ref.get("kind") != "MeshHTTPRoute":
+        return False
+    if ref.get("name") and world.version.targets_by_name:
+        home = ref.get("namespace") or policy["metadata"]["namespace"]
+        return bool((ref["name"], home) == (name, namespace))
+    labels = _wanted_labels(world, ref, policy)
+    own = {**(meta.get("labels") or {}), _DISPLAY_NAME: name, _NAMESPACE: namespace}
+    return bool(labels) and labels.items() <= own.items()
+
+
 def _section(ref: Obj, port: ServicePort) -> bool:
     return ref.get("sectionName") in (None, "", port.name, str(port.port))
 
 
 def _selects(world: World, ref: Obj, policy: Obj, service: Service) -> bool:
-    labels = dict(ref.get("labels") or {})
-    if not world.version.targets_by_name:
-        if not labels:
-            return False
-        if _DISPLAY_NAME in labels and not in_system_namespace(policy):
-            labels.setdefault(_NAMESPACE, policy["metadata"]["namespace"])
+    labels = _wanted_labels(world, ref, policy)
+    if not labels and not world.version.targets_by_name:
+        return False
     return labels.items() <= service.mesh_service_labels().items()
+
+
+def _wanted_labels(world: World, ref: Obj, policy: Obj) -> dict[str, str]:
+    labels = dict(ref.get("labels") or {})
+    by_labels_alone = not world.version.targets_by_name
+    if by_labels_alone and _DISPLAY_NAME in labels and not in_system_namespace(policy):
+        labels.setdefault(_NAMESPACE, policy["metadata"]["namespace"])
+    return labels
 
 
 def _candidates(

@@ -29,7 +29,7 @@ from serinus.lab.mesh.destinations import Destination
 from serinus.lab.mesh.endpoints import Backend, by_tag
 from serinus.lab.mesh.envoy import Json
 from serinus.lab.mesh.model import HTTP_PROTOCOLS, Obj, Proxy, World
-from serinus.lab.mesh.references import resolve, targets
+from serinus.lab.mesh.references import names_route, resolve, targets
 from serinus.lab.mesh.routes_trafficroute import tags_header
 
 
@@ -135,7 +135,7 @@ def _routes(
         served = {**name, **on_route}
     elif shares.backends:
         used += [backend for backend, _ in shares.backends] + mirrors
-        action = {**_action(world, proxy, destination, shares), **on_action}
+        action = {**_action(world, proxy, destination, rule, shares), **on_action}
         served = {**name, **on_route, "route": action}
     result = []
     for match in rule.matches:
@@ -147,12 +147,20 @@ def _routes(
     return result
 
 
-def _action(world: World, proxy: Proxy, destination: Destination, shares: Shares) -> Json:
+def _action(
+    world: World, proxy: Proxy, destination: Destination, rule: Rule, shares: Shares
+) -> Json:
+    origin = rule.origin
     return limits.limited(
         world,
         proxy,
         envoy.outbound_action([(backend.name, weight) for backend, weight in shares.backends]),
-        lambda ref, policy: targets(world, ref, policy, destination),
+        limits.Targets(
+            destination=lambda ref, policy: targets(world, ref, policy, destination),
+            route=lambda ref, policy: (
+                origin is not None and names_route(world, ref, policy, origin)
+            ),
+        ),
     )
 
 
