@@ -189,12 +189,16 @@ CASES = (
     # -- abilities
     *(
         with_lines(
-            "kuma/ability", "spec.analysis.mirror", INTERVAL, "    mirror: true  # <-", kuma=(kuma,)
+            "canary/ability",
+            "spec.analysis.mirror",
+            INTERVAL,
+            "    mirror: true  # <-",
+            kuma=(kuma,),
         )
         for kuma in ("1.8",)
     ),
     with_lines(
-        "kuma/ability",
+        "canary/ability",
         "spec.analysis.sessionAffinity",
         INTERVAL,
         "    sessionAffinity:  # <-",
@@ -202,7 +206,7 @@ CASES = (
         kuma=("1.8",),
     ),
     Case(
-        "kuma/ability",
+        "canary/ability",
         "spec.analysis.match[0].queryParams",
         (
             added(
@@ -244,13 +248,13 @@ CASES = (
         for kuma, mode in (("2.7", ""), ("2.14", "disabled"), ("2.14", "exclusive"))
     ),
     Case(
-        "kuma/overriding",
+        "kuma/route-name",
         "metadata.name",
         (CANARY, edited(ROUTE, ("  name: backend\n", "  name: podinfo  # <-\n"))),
     ),
     Case(
         "kuma/overriding",
-        "spec.to[0].rules[0].matches",
+        "spec.to[0].rules[0]",
         (
             CANARY,
             edited(
@@ -262,7 +266,7 @@ CASES = (
     ),
     Case(
         "kuma/overriding",
-        "spec.to[0].rules[0].matches",
+        "spec.to[0].rules[0]",
         (
             CANARY,
             edited(
@@ -277,7 +281,7 @@ CASES = (
         ("3.0",),
     ),
     Case(
-        "kuma/overriding",
+        "kuma/route-name",
         "spec.destinations[0].match",
         (
             CANARY,

@@ -7,6 +7,7 @@ from lint.manifests import (
     CANARY,
     DEPLOYMENT,
     MARK,
+    MESH,
     METRIC,
     NAMESPACE,
     ROUTE,
@@ -109,6 +110,34 @@ def test_a_mode_that_nobody_told_makes_a_warning() -> None:
     (told,) = [one for one in found(TRAFFIC_ROUTE, ("2.14",)) if "all other" in one.reason]
     assert told.level is Level.WARNING
     assert told.reason.startswith("with Kuma 2.14 with MeshServices Disabled: ")
+
+
+def test_a_mesh_in_the_files_tells_its_mode() -> None:
+    mesh = MESH.replace("Exclusive", "Disabled").replace("  # <-", "")
+    (told,) = found(f"{TRAFFIC_ROUTE}---\n{mesh}", ("2.14",))
+    assert (told.level, told.rule) == (Level.ERROR, "kuma/first-trafficroute")
+    assert "all other" in told.reason
+    assert "with Kuma" not in told.reason
+
+
+def test_routes_that_are_weaker_or_narrower_override_nothing() -> None:
+    to_apex = edited(ROUTE, ("name: backend_test_svc_80", "name: podinfo_test_svc_9898"))
+    weaker = edited(to_apex, ("  name: backend\n", "  name: zebra\n"))
+    narrower = edited(to_apex, ("value: /", "value: /api"))
+    for route in (weaker, narrower):
+        assert found(f"{CANARY}---\n{route}", ("2.14",)) == ()
+    (told,) = found(f"{CANARY}---\n{to_apex}", ("2.14",))
+    assert "decides where requests go" in told.reason
+
+
+def test_a_canary_of_the_gateway_api_is_told_what_that_cannot_do() -> None:
+    refs = "    gatewayRefs:\n    - {group: '', kind: Service, name: podinfo}"
+    gateway = added(CANARY, "spec:", "  provider: gatewayapi:v1")
+    gateway = added(gateway, "    port: 9898", refs)
+    assert found(gateway, ("2.14",)) == ()
+    affinity = "    sessionAffinity:\n      cookieName: c"
+    (told,) = found(added(gateway, "    interval: 30s", affinity), ("2.14",))
+    assert (told.rule, told.path) == ("gateway-api/route", "spec.analysis.sessionAffinity")
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from serinus.lint.registry import Found, common, said, versioned
 from serinus.lint.rules.schema import told_by_schema
 from serinus.routing.kuma import cookies, filters, matches, servicepolicies
 from serinus.routing.kuma.dialect import ANNOTATION_PATH
+from serinus.routing.providers import KUBERNETES
 
 Judge = Callable[[Canary], Iterator[Problem]]
 
@@ -90,14 +91,13 @@ def affinity(files: Files) -> Iterator[Found]:
 
 @versioned(
     "canary/ability",
-    "The canary asks for nothing that its router cannot do: session affinity by an HTTPRoute, "
-    "mirroring where TrafficRoutes split, matches by provider kubernetes.",
+    "The canary asks for nothing that its router cannot do: mirroring or session affinity where "
+    "TrafficRoutes split, matches and headers by provider kubernetes.",
 )
 def ability(files: Files, kuma: Kuma) -> Iterator[Found]:
-    meshed = [one.document for one in files.meshed]
-    for one in files.canaries:
-        judges = _JUDGES if one.document in meshed else ()
-        told = [problem for judge in judges for problem in judge(one.canary)]
+    unmeshed = [one for one in files.canaries if one.canary.spec.provider == KUBERNETES]
+    for one in [*files.meshed, *unmeshed]:
+        told = [problem for judge in _JUDGES for problem in judge(one.canary)]
         for problem in routers(kuma).problems(one.canary):
             # Protocol and headless Services have rules of their own, the override has one below.
             if problem not in told and problem.path not in (*_ELSEWHERE, ANNOTATION_PATH):
