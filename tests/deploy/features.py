@@ -2,7 +2,7 @@
 
 ``shop`` has ConfigMaps and Secrets, a ScaledObject, cookies, a timeout, retries, and an apex that
 was there before it and gets its selector back; ``agent`` is a DaemonSet; ``tagged`` is led to by
-service tags, ``gated`` by an HTTPRoute.
+service tags, ``gated`` by an HTTPRoute, ``piped`` by a MeshTCPRoute.
 """
 
 from typing import Any
@@ -107,17 +107,29 @@ def gated(scene: Scene) -> list[Object]:
     return [scene.target("gated"), *scene.mesh_services("gated"), canary]
 
 
+def piped(scene: Scene) -> list[Object]:
+    canary = scene.canary("piped", "piped", metrics=[])
+    canary["spec"]["service"]["appProtocol"] = "tcp"
+    return [scene.target("piped"), *scene.mesh_services("piped"), canary]
+
+
 def others(scene: Scene) -> None:
     """Each write is asked for, and where a conflict has it done anew, the reading before that."""
     conflicts = [
         Rule(Refuse(409), f"/{plural}\\b", ("POST",), times=1)
-        for plural in ("meshtimeouts", "meshretries", "meshproxypatches", "httproutes")
+        for plural in (
+            "meshtimeouts",
+            "meshretries",
+            "meshproxypatches",
+            "httproutes",
+            "meshtcproutes",
+        )
     ]
     scene.peers.rules.extend(conflicts)
-    scene.apply(*shop(scene), *agent(scene), *tagged(scene), *gated(scene))
-    for name in ("shop", "agent", "tagged", "gated"):
+    scene.apply(*shop(scene), *agent(scene), *tagged(scene), *gated(scene), *piped(scene))
+    for name in ("shop", "agent", "tagged", "gated", "piped"):
         scene.await_phase("Initialized", name)
-    for name in ("tagged", "gated"):
+    for name in ("tagged", "gated", "piped"):
         scene.release("v2", name)
         scene.await_phase("Succeeded", name)
 
@@ -134,13 +146,13 @@ def others(scene: Scene) -> None:
     scene.peers.success = 100.0
     for name in ("shop", "agent"):
         scene.await_phase("Succeeded", name)
-    assert [rule.used for rule in conflicts] == [1, 1, 1, 1]
+    assert [rule.used for rule in conflicts] == [1] * 5
     for kind, value in (("configmap", "blue"), ("secret", HIDDEN["blue"])):
         for name in ("ui-primary", "fixed-primary"):
             shown = scene.within("get", kind, name, "-o", "jsonpath={.data.color}")
             assert shown == value
 
-    scene.within("delete", "canary", "shop", "agent", "tagged", "gated")
+    scene.within("delete", "canary", "shop", "agent", "tagged", "gated", "piped")
     scene.services.until(
         lambda: scene.services.latest["shop"]["spec"]["selector"] == {"app": "shop"}
     )

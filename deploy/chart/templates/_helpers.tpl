@@ -71,7 +71,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
   resources: [meshservices]
   verbs: [list, watch]
 - apiGroups: [kuma.io]
-  resources: [meshhttproutes, meshproxypatches, meshtimeouts, meshretries]
+  resources: [meshhttproutes, meshtcproutes, meshproxypatches, meshtimeouts, meshretries]
   verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [kuma.io]
   resources: [dataplanes]
@@ -97,6 +97,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
     - meshmultizoneservices.kuma.io
     - trafficroutes.kuma.io
     - meshhttproutes.kuma.io
+    - meshtcproutes.kuma.io
     - meshproxypatches.kuma.io
     - meshtimeouts.kuma.io
     - meshretries.kuma.io

@@ -67,6 +67,7 @@ def _objects(canary: Canary) -> Iterable[Named]:
         ref = alert.provider_ref
         yield ("AlertProvider", ref.namespace or namespace, ref.name)
     yield ("MeshHTTPRoute", namespace, apex)
+    yield ("MeshTCPRoute", namespace, apex)
     yield ("TrafficRoute", "", apex)
     yield ("TrafficRoute", "", f"{apex}-{namespace}")
     yield ("Mesh", "", canary.mesh)

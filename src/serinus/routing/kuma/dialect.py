@@ -14,6 +14,7 @@ from serinus.api.problem import Problem
 MESHES = "meshes.kuma.io"
 TRAFFIC_ROUTES = "trafficroutes.kuma.io"
 MESH_HTTP_ROUTES = "meshhttproutes.kuma.io"
+MESH_TCP_ROUTES = "meshtcproutes.kuma.io"
 MESH_SERVICES = "meshservices.kuma.io"
 MESH_PROXY_PATCHES = "meshproxypatches.kuma.io"
 MESH_TIMEOUTS = "meshtimeouts.kuma.io"

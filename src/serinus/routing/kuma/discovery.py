@@ -23,6 +23,7 @@ from serinus.cluster.kinds import (
     MESHPROXYPATCHES,
     MESHRETRIES,
     MESHSERVICES,
+    MESHTCPROUTES,
     MESHTIMEOUTS,
     TRAFFICROUTES,
 )
@@ -34,6 +35,7 @@ from serinus.routing.kuma.views import (
     MeshHTTPRouteView,
     MeshProxyPatchView,
     MeshServiceView,
+    MeshTCPRouteView,
     MeshView,
     PolicyView,
     TrafficRouteView,
@@ -41,6 +43,7 @@ from serinus.routing.kuma.views import (
     decode_mesh_http_route,
     decode_mesh_proxy_patch,
     decode_mesh_service,
+    decode_mesh_tcp_route,
     decode_policy,
     decode_traffic_route,
 )
@@ -49,6 +52,7 @@ CRD_NAMES = (
     dialect.MESHES,
     dialect.TRAFFIC_ROUTES,
     dialect.MESH_HTTP_ROUTES,
+    dialect.MESH_TCP_ROUTES,
     dialect.MESH_SERVICES,
     dialect.MESH_PROXY_PATCHES,
     dialect.MESH_TIMEOUTS,
@@ -228,6 +232,7 @@ class KumaCaches:
     mesh_proxy_patches: Cache[MeshProxyPatchView] | None = None
     mesh_timeouts: Cache[PolicyView] | None = None
     mesh_retries: Cache[PolicyView] | None = None
+    mesh_tcp_routes: Cache[MeshTCPRouteView] | None = None
 
     @classmethod
     def of(cls, client: Client, kinds: KumaKinds, namespace: str | None = None) -> "KumaCaches":
@@ -257,6 +262,9 @@ class KumaCaches:
             mesh_retries=Cache(client, MESHRETRIES, decode_policy, namespace=namespace)
             if dialect.MESH_RETRIES in has
             else None,
+            mesh_tcp_routes=Cache(client, MESHTCPROUTES, decode_mesh_tcp_route, namespace=namespace)
+            if dialect.MESH_TCP_ROUTES in has
+            else None,
         )
 
     def all(self) -> Iterator[Cache[Any]]:
@@ -269,6 +277,7 @@ class KumaCaches:
             self.mesh_proxy_patches,
             self.mesh_timeouts,
             self.mesh_retries,
+            self.mesh_tcp_routes,
         ):
             if cache is not None:
                 yield cache

@@ -15,22 +15,29 @@ HTTP = frozenset({"http", "http2", "grpc"})
 """The protocols that a MeshHTTPRoute routes."""
 
 
+def speaks_http(canary: Canary) -> bool:
+    """Whether any of the canary's Services says so; those that say nothing are tcp to Kuma."""
+    return not HTTP.isdisjoint(_protocols(canary).values())
+
+
+def headless_problems(canary: Canary) -> tuple[Problem, ...]:
+    """A headless Service is none that a route can lead to."""
+    if not canary.spec.service.headless:
+        return ()
+    problem = Problem(
+        "spec.service.headless",
+        "callers of a headless Service choose among its pods themselves, so no route can "
+        "split their requests; remove headless",
+    )
+    return (problem,)
+
+
 def declared_problems(canary: Canary) -> tuple[Problem, ...]:
     """What the canary itself asks for that would make its MeshServices unroutable."""
     service = canary.spec.service
-    found: list[Problem] = []
-    if service.headless:
-        found.append(
-            Problem(
-                "spec.service.headless",
-                "callers of a headless Service choose among its pods themselves, so no route can "
-                "split their requests; remove headless",
-            )
-        )
-    roles: tuple[CustomMetadata, ...] = (service.apex, service.primary, service.canary)
-    annotation = f"{service.port}.service.kuma.io/protocol"
-    for metadata, role in zip(roles, ("apex", "primary", "canary"), strict=True):
-        protocol = service.app_protocol or metadata.annotations.get(annotation) or "tcp"
+    found = list(headless_problems(canary))
+    annotation = _annotation(canary)
+    for role, protocol in _protocols(canary).items():
         if protocol not in HTTP:
             found.append(
                 Problem(
@@ -43,8 +50,32 @@ def declared_problems(canary: Canary) -> tuple[Problem, ...]:
     return tuple(found)
 
 
-def live_problems(canary: Canary, mesh_services: Cache[MeshServiceView]) -> tuple[Problem, ...]:
-    """What Kuma has not (yet) made of the canary's Services. It takes about a second."""
+def _protocols(canary: Canary) -> dict[str, str]:
+    """What each of the canary's Services would speak to Kuma, by role."""
+    service = canary.spec.service
+    roles: dict[str, CustomMetadata] = {
+        "apex": service.apex,
+        "primary": service.primary,
+        "canary": service.canary,
+    }
+    annotation = _annotation(canary)
+    return {
+        role: service.app_protocol or metadata.annotations.get(annotation) or "tcp"
+        for role, metadata in roles.items()
+    }
+
+
+def _annotation(canary: Canary) -> str:
+    return f"{canary.spec.service.port}.service.kuma.io/protocol"
+
+
+def live_problems(
+    canary: Canary, mesh_services: Cache[MeshServiceView], *, http: bool = True
+) -> tuple[Problem, ...]:
+    """What Kuma has not (yet) made of the canary's Services. It takes about a second.
+
+    ``http`` tells that the route is one of requests, not of connections.
+    """
     found: list[Problem] = []
     missing: list[str] = []
     port = canary.spec.service.port
@@ -61,7 +92,7 @@ def live_problems(canary: Canary, mesh_services: Cache[MeshServiceView]) -> tupl
                 "name a port that the Service has"
             )
             found.append(Problem("spec.service.port", message))
-        elif protocols[0] not in HTTP:
+        elif http and protocols[0] not in HTTP:
             message = (
                 f"MeshService {where} has port {port} as {protocols[0]} in its spec.ports, which "
                 "a MeshHTTPRoute does not route; set spec.service.appProtocol: http"

@@ -1,6 +1,6 @@
 """The router for Kuma: each canary's mesh decides in which dialect its route is written."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import structlog
 
@@ -24,6 +24,8 @@ from serinus.routing.kuma.dialect import (
 from serinus.routing.kuma.discovery import ForeignTrafficRoutes, KumaCaches, KumaKinds
 from serinus.routing.kuma.filters import service_filters
 from serinus.routing.kuma.meshhttproute import MeshHTTPRouteRouter
+from serinus.routing.kuma.meshservices import speaks_http
+from serinus.routing.kuma.meshtcproute import MeshTCPRouteRouter
 from serinus.routing.kuma.objects import Objects
 from serinus.routing.kuma.overriding import Ours, Rivals, split_matches
 from serinus.routing.kuma.proxypatch import CookiePatches, Selector, selects_nothing
@@ -32,6 +34,7 @@ from serinus.routing.kuma.trafficroute import TrafficRouteRouter
 from serinus.routing.kuma.views import (
     decode_mesh_http_route,
     decode_mesh_proxy_patch,
+    decode_mesh_tcp_route,
     decode_policy,
 )
 from serinus.routing.kuma.writing import View
@@ -73,10 +76,15 @@ class KumaRouter:
         self._rivals = None
         if caches.mesh_http_routes is not None:
             self._rivals = Rivals(caches.mesh_http_routes)
+        self._tcp_routers = _mesh_tcp_route_routers(client, caches, self._addressings)
+        self._tcp_rivals = None
+        if caches.mesh_tcp_routes is not None:
+            self._tcp_rivals = Rivals(caches.mesh_tcp_routes)
         self._routers |= _mesh_http_route_routers(
             client, kinds, caches, selector, self._addressings
         )
-        self._families = tuple({type(one): one for one in self._routers.values()}.values())
+        routers: Iterable[Router] = (*self._routers.values(), *self._tcp_routers.values())
+        self._families = tuple({type(one): one for one in routers}.values())
         """One router for each kind of route; it takes those of its kind away, whatever the
         dialect."""
 
@@ -117,22 +125,24 @@ class KumaRouter:
         router = self._router(canary)
         if isinstance(router, Problem):
             return ()
-        return (*router.preflight(canary), *self._overridden(canary))
+        by_connection = isinstance(router, MeshTCPRouteRouter)
+        return (*router.preflight(canary), *self._overridden(canary, by_connection))
 
-    def _overridden(self, canary: Canary) -> tuple[Problem, ...]:
+    def _overridden(self, canary: Canary, by_connection: bool) -> tuple[Problem, ...]:
         dialect = self.dialect(canary)
         way = None if isinstance(dialect, Problem) else self._addressings.get(dialect)
-        if way is None or self._rivals is None:
+        rivals = self._tcp_rivals if by_connection else self._rivals
+        if way is None or rivals is None:
             return ()
         services = self._caches.mesh_services
         apex = None if services is None else services.get(canary.namespace, canary.apex_name)
         ours = Ours(
             home=way.home(canary),
-            matches=split_matches(canary),
+            matches=[None] if by_connection else split_matches(canary),
             filters=canary.spec.analysis.mirror or bool(service_filters(canary)),
             apex_labels=None if apex is None else apex.metadata.labels,
         )
-        return self._rivals.problems(canary, ours)
+        return rivals.problems(canary, ours)
 
     def drift(self, canary: Canary) -> tuple[str, ...]:
         router = self._router(canary)
@@ -160,7 +170,10 @@ class KumaRouter:
 
     def _router(self, canary: Canary) -> Router | Problem:
         dialect = self.dialect(canary)
-        return dialect if isinstance(dialect, Problem) else self._routers[dialect]
+        if isinstance(dialect, Problem):
+            return dialect
+        by_connection = None if speaks_http(canary) else self._tcp_routers.get(dialect)
+        return by_connection or self._routers[dialect]
 
     def _tell_choice(self, canary: Canary) -> None:
         """Log in which dialect the mesh's routes are written, when that is news."""
@@ -177,6 +190,21 @@ def _addressings(kinds: KumaKinds, caches: KumaCaches) -> dict[Dialect, Addressi
     if caches.mesh_services is not None:
         ways |= {Dialect.MESH_SERVICE_NAME: ByName(), Dialect.LABELS: ByLabels()}
     return ways
+
+
+def _mesh_tcp_route_routers(
+    client: Client, caches: KumaCaches, ways: Mapping[Dialect, Addressing]
+) -> dict[Dialect, MeshTCPRouteRouter]:
+    """As those of MeshHTTPRoutes, for ports that speak no HTTP."""
+    if caches.mesh_tcp_routes is None:
+        return {}
+    routes = Objects(client, caches.mesh_tcp_routes, decode_mesh_tcp_route)
+    return {
+        dialect: MeshTCPRouteRouter(
+            client, way, routes, None if way.by_tag else caches.mesh_services
+        )
+        for dialect, way in ways.items()
+    }
 
 
 def _mesh_http_route_routers(

@@ -10,7 +10,6 @@ cookie, and every rule that leads to the canary, since nobody but the rollout kn
 can serve. References of ours are known in whichever dialect they are, and written in one.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 from serinus.api.canary import Canary
@@ -59,7 +58,7 @@ def carried(canary: Canary, rules: list[Json]) -> Traffic | None:
     and canary."""
     every = service_matches(canary)
     split = next((rule for rule in rules if rule.get("matches") == every), {})
-    weights = _weights(canary, backend_refs(split))
+    weights = split_weights(canary, backend_refs(split))
     if weights is None:
         return None
     cookies: dict[str, str] = {}
@@ -93,6 +92,24 @@ def backend_refs(rule: Json) -> list[Json]:
     return dicts((rule.get("default") or {}).get("backendRefs"))
 
 
+def split_refs(canary: Canary, weights: Weights, addressing: Addressing) -> list[Json]:
+    """The backends between which traffic is shared out."""
+    shares = {canary.primary_service: weights.primary, canary.canary_service: weights.canary}
+    return [
+        {**addressing.backend(canary, service), "weight": weight}
+        for service, weight in shares.items()
+    ]
+
+
+def split_weights(canary: Canary, refs: list[Json]) -> Weights | None:
+    """The shares of primary and canary; None when the backends are others, or no shares of 100."""
+    shares = {service_named(canary, ref): int(ref.get("weight", 1)) for ref in refs}
+    names = (canary.primary_service, canary.canary_service)
+    if len(refs) != 2 or set(shares) != set(names) or sum(shares.values()) != 100:
+        return None
+    return Weights(primary=shares[names[0]], canary=shares[names[1]])
+
+
 def dicts(value: Any) -> list[Json]:
     """The objects of a list; what else is in it makes no sense to Kuma either."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
@@ -101,20 +118,15 @@ def dicts(value: Any) -> list[Json]:
 def _wanted(
     canary: Canary, traffic: Traffic, addressing: Addressing, asked: list[Json]
 ) -> list[Json]:
-    def rule(matches: list[Json], shares: Mapping[str, int], filters: list[Json]) -> Json:
-        refs = [
-            {**addressing.backend(canary, service), "weight": weight}
-            for service, weight in shares.items()
-        ]
+    def rule(matches: list[Json], refs: list[Json], filters: list[Json]) -> Json:
         return {"matches": matches, "default": {"filters": filters, "backendRefs": refs}}
 
     every = service_matches(canary)
-    to_canary = {canary.canary_service: EVERYTHING}
-    to_primary = {canary.primary_service: EVERYTHING}
-    split = {
-        canary.primary_service: traffic.weights.primary,
-        canary.canary_service: traffic.weights.canary,
-    }
+    to_canary, to_primary = (
+        [{**addressing.backend(canary, service), "weight": EVERYTHING}]
+        for service in (canary.canary_service, canary.primary_service)
+    )
+    split = split_refs(canary, traffic.weights, addressing)
     mirrored = [*asked, _mirror(canary, addressing)] if traffic.mirrored else asked
     wanted: list[Json] = []
     if traffic.affinity is not None:
@@ -220,11 +232,3 @@ def merged_refs(found: list[Json], wanted: list[Json], canary: Canary) -> list[J
 
 def _filters(rule: Json) -> list[Json]:
     return dicts((rule.get("default") or {}).get("filters"))
-
-
-def _weights(canary: Canary, refs: list[Json]) -> Weights | None:
-    shares = {service_named(canary, ref): int(ref.get("weight", 1)) for ref in refs}
-    names = (canary.primary_service, canary.canary_service)
-    if len(refs) != 2 or set(shares) != set(names) or sum(shares.values()) != 100:
-        return None
-    return Weights(primary=shares[names[0]], canary=shares[names[1]])

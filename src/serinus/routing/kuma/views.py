@@ -25,6 +25,10 @@ class MeshHTTPRouteView(_Spec, frozen=True):
     """A MeshHTTPRoute; ``spec`` is its JSON."""
 
 
+class MeshTCPRouteView(_Spec, frozen=True):
+    """A MeshTCPRoute; ``spec`` is its JSON."""
+
+
 class MeshProxyPatchView(_Spec, frozen=True):
     """A MeshProxyPatch; ``spec`` is its JSON."""
 
@@ -81,6 +85,7 @@ class MeshServiceView(Struct, frozen=True):
 
 _traffic_routes = msgspec.json.Decoder(TrafficRouteView)
 _mesh_http_routes = msgspec.json.Decoder(MeshHTTPRouteView)
+_mesh_tcp_routes = msgspec.json.Decoder(MeshTCPRouteView)
 _mesh_proxy_patches = msgspec.json.Decoder(MeshProxyPatchView)
 _policies = msgspec.json.Decoder(PolicyView)
 _meshes = msgspec.json.Decoder(MeshView)
@@ -95,6 +100,11 @@ def decode_traffic_route(raw: bytes) -> TrafficRouteView:
 def decode_mesh_http_route(raw: bytes) -> MeshHTTPRouteView:
     """The view of one MeshHTTPRoute."""
     return _mesh_http_routes.decode(raw)
+
+
+def decode_mesh_tcp_route(raw: bytes) -> MeshTCPRouteView:
+    """The view of one MeshTCPRoute."""
+    return _mesh_tcp_routes.decode(raw)
 
 
 def decode_mesh_proxy_patch(raw: bytes) -> MeshProxyPatchView:
