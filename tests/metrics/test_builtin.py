@@ -1,6 +1,7 @@
 """The built-in checks on a real Prometheus, which scrapes a sidecar that the test plays."""
 
 import asyncio
+import json
 import shutil
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -10,14 +11,18 @@ from pathlib import Path
 import aiohttp
 import pytest
 import pytest_asyncio
+import yaml
 from aiohttp import web
 
 from serinus.analysis.verdict import NoData, Unavailable, Value
+from serinus.api.canary import Canary
+from serinus.api.decode import decode_canary
 from serinus.metrics.batch import Batch
 from serinus.metrics.builtin import CALLERS_VIEW, BuiltinQuery, Name, measure
 from serinus.metrics.counting import Scope
 from serinus.metrics.presence import nothing
 from serinus.metrics.prometheus import Answer, Prometheus, Series
+from serinus.metrics.query import rendered
 from serinus.metrics.signals import Service, World
 
 INBOUND = 'envoy_cluster_name="localhost_9898"'
@@ -424,23 +429,34 @@ async def test_plain_kubernetes_counts_by_the_names_of_pods(server: Server) -> N
     assert primary == Value(0.0)
 
 
+def tagged(name: str) -> str:
+    return f'{INBOUND},kuma_io_service="{name}-canary_test_svc_9898",mesh="default"'
+
+
+def in_pod(name: str) -> str:
+    return f'{INBOUND_3},namespace="test",pod="{name}-6d5f4b7c98-x2x4z"'
+
+
+@pytest.mark.parametrize(("world", "labelled"), [("kuma-2", tagged), ("kuma-3", in_pod)])
 async def test_many_at_once_get_the_answers_of_each_alone(
-    server: Server, session: aiohttp.ClientSession
+    server: Server, session: aiohttp.ClientSession, world: World, labelled: Callable[[str], str]
 ) -> None:
     prometheus, sidecars = server.prometheus, server.sidecars
-    scope = Scope("kuma-2", "default", 60)
+    scope = Scope(world, "default", 60)
+    many = f"many{world[-1]}"
     queries: list[BuiltinQuery] = []
     for number in range(40):
-        tag = f'kuma_io_service="many{number}-canary_test_svc_9898",mesh="default"'
+        name = f"{many}x{number}"
+        tag = labelled(name)
         if number % 4:
             sidecars.count(tag, "200", 10 * number, le_100=9 * number, le_inf=10 * number)
         if number % 3 == 0:
             sidecars.count(tag, "503", number)
-        for name in ("request-success-rate", "request-duration"):
-            canary = Service(f"many{number}-canary", "test", f"many{number}")
-            primary = Service("many-primary", "test", "many-primary")
-            queries.append(BuiltinQuery(name, scope, canary, primary))
-    last = 'kuma_io_service="many39-canary_test_svc_9898"'
+        for metric in ("request-success-rate", "request-duration"):
+            canary = Service(f"{name}-canary", "test", name)
+            primary = Service(f"{many}-primary", "test", f"{many}-primary")
+            queries.append(BuiltinQuery(metric, scope, canary, primary))
+    last = labelled(f"{many}x39")
     await server.sees(f"envoy_cluster_upstream_rq_time_bucket{{{last}}}")
 
     asked: list[str] = []
@@ -466,6 +482,35 @@ async def test_many_at_once_get_the_answers_of_each_alone(
     ]
     await asyncio.gather(*(batch.measure(prometheus.address, query) for query in heard))
     assert len(asked) == 2
+
+
+@pytest.mark.parametrize(("name", "labelled"), [("mine-2", tagged), ("mine-3", in_pod)])
+async def test_a_query_of_ones_own_for_every_version(
+    server: Server, name: str, labelled: Callable[[str], str]
+) -> None:
+    """That of the example: it goes by pods, which scrape configurations for Kuma 2 name, too."""
+    example = Path(__file__).parents[2] / "examples" / "custom-metric.yaml"
+    template, canary = yaml.safe_load_all(example.read_text())
+    canary["metadata"]["namespace"], canary["spec"]["targetRef"]["name"] = "test", name
+    decoded = decode_canary(json.dumps(canary).encode())
+    assert isinstance(decoded, Canary)
+    (metric,) = decoded.spec.analysis.metrics
+    query = rendered(template["spec"]["query"], decoded, metric)
+    pod = f'namespace="test",pod="{name}-6d5f4b7c98-x2x4z"'
+    labels = labelled(name) if "pod=" in labelled(name) else f"{labelled(name)},{pod}"
+    others = labels.replace("-6d5f4b7c98", "-primary-6d5f4b7c98")
+    for requests in (0, 30):
+        server.sidecars.count(labels, "200", 3 * requests)
+        server.sidecars.count(labels, "404", requests)
+        server.sidecars.count(others, "404", 100 * requests)
+        await server.sees(
+            f'envoy_cluster_upstream_rq{{envoy_response_code="404",{labels}}} == {requests}'
+        )
+
+    async def told() -> bool:
+        return await server.prometheus.value(query) == Value(25.0)
+
+    await until(told)
 
 
 async def test_scalars_and_refusals(server: Server) -> None:
