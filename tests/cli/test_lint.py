@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -125,3 +126,11 @@ def test_every_rule_is_documented() -> None:
     rules = text.partition("## The rules")[2]
     listed = [line for line in rules.splitlines() if line.startswith("| `")]
     assert listed == [f"| `{rule.name}` | {rule.says} |" for rule in declared()]
+
+
+def test_the_traps_are_held_by_rules_that_there_are() -> None:
+    text = (REPOSITORY / "docs" / "lint.md").read_text()
+    traps = text.partition("## The traps of Kuma")[2].partition("## The rules")[0]
+    named = set(re.findall(r"`([a-z-]+/[a-z-]+)`", traps))
+    assert len(named) > 30
+    assert named <= {rule.name for rule in declared()}

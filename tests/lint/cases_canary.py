@@ -15,6 +15,8 @@ from lint.manifests import (
     with_lines,
 )
 
+ENVOY = "      query: sum(envoy_cluster_upstream_rq"
+
 CASES = (
     # -- what kubectl and the API server refuse
     Case("file/readable", "", ("kind: Canary\nmetadata: [\n}  # <-",)),
@@ -251,5 +253,15 @@ CASES = (
         "metadata.name",
         (CANARY, "apiVersion: kuma.io/v1alpha1\nkind: Mesh\nmetadata:\n  name: default  # <-\n"),
         warning=True,
+    ),
+    *(
+        canary(
+            "metrics/labels",
+            "spec.analysis.metrics[0].query",
+            ("- name: request-success-rate", f"- name: mine\n{ENVOY}{{{label}='x'}})  # <-"),
+            kuma=(kuma,),
+            warning=True,
+        )
+        for label, kuma in (("service", "2.14"), ("service", "3.0"), ("kuma_io_service", "3.0"))
     ),
 )

@@ -424,6 +424,21 @@ CASES = (
         (FIRST, f"{FIRST}\n          port: 80\n          sectionName: http  # <-"),
         warning=True,
     ),
+    route(
+        "kuma/from",
+        "spec.from",
+        ("  to:\n", "  from: []  # <-\n  to:\n"),
+        kuma=("3.0",),
+    ),
+    route(
+        "kuma/roles",
+        "spec.to[0].targetRef",
+        (
+            "  to:\n  - targetRef:\n",
+            "  to:\n  - targetRef:  # <-\n      kind: MeshService\n      name: a\n"
+            "      namespace: b\n  - targetRef:\n",
+        ),
+    ),
     # -- workloads
     Case(
         "workload/selector",

@@ -1,5 +1,6 @@
 """Whether the checks of an analysis can tell a good canary from a bad one."""
 
+import re
 from collections.abc import Iterator
 
 from serinus.api import duration
@@ -9,7 +10,8 @@ from serinus.api.validation import BUILTIN_METRICS
 from serinus.lint.documents import Document, listed, mapping
 from serinus.lint.files import Files
 from serinus.lint.finding import Level
-from serinus.lint.registry import Found, common
+from serinus.lint.kuma import Kuma
+from serinus.lint.registry import Found, common, versioned
 from serinus.metrics.gotemplate import TemplateError
 from serinus.metrics.providers import provider_problem
 from serinus.metrics.query import rendered
@@ -21,6 +23,8 @@ _JUDGES = (
     *("pre-rollout", "rollout", "confirm-rollout", "confirm-traffic-increase"),
     "confirm-promotion",
 )
+_SERVICE = re.compile(r"[{,]\s*(service)\s*(?:=|!)")
+_TAGS = re.compile(r"[{,]\s*((?:k8s_)?kuma_io_\w+|dataplane)\s*(?:=|!)")
 _SERIES = ("envoy_cluster_upstream_rq", "envoy_http_downstream_rq")
 
 
@@ -120,6 +124,27 @@ def _rendered(
             yield Found(document, path, "the query is empty", "write one")
     except TemplateError as error:
         yield Found(document, path, str(error), "correct the template")
+
+
+@versioned(
+    "metrics/labels",
+    "Queries of sidecars' series go by labels that these have: `service` is in the usual scrape "
+    "configuration until Kuma 2.8 only, and Kuma 3 has none of `kuma_io_...`.",
+)
+def labels(files: Files, kuma: Kuma) -> Iterator[Found]:
+    asked = [(one, f"{path}.query", metric.query) for one, path, metric in _metrics(files)]
+    asked += [(one, "spec.query", read.spec.query) for one, read in files.templates]
+    for document, path, text in asked:
+        if "envoy_" not in text:
+            continue
+        gone = _SERVICE.search(text) if not kuma.version.service_label else None
+        gone = gone or (_TAGS.search(text) if not kuma.version.tags_in_metrics else None)
+        if gone is not None:
+            reason = f"the series of sidecars have no label {gone[1]} there, unless you add it"
+            fix = "select by envoy_cluster_name, or by namespace and pod"
+            if kuma.version.tags_in_metrics:
+                fix = "select by kuma_io_service"
+            yield Found(document, path, reason, fix, Level.WARNING)
 
 
 @common("metrics/tcp", "Built-in metrics are asked of HTTP services only: TCP has no such series.")

@@ -8,6 +8,7 @@ from serinus.lint.files import Files
 from serinus.lint.finding import Level
 from serinus.lint.kuma import Kuma
 from serinus.lint.registry import Found, common, versioned
+from serinus.routing.kuma.addressing import DISPLAY_NAME, NAMESPACE
 
 REMOVED = (
     *("TrafficPermission", "TrafficRoute", "TrafficLog", "TrafficTrace", "HealthCheck"),
@@ -111,6 +112,46 @@ def top_target(files: Files, kuma: Kuma) -> Iterator[Found]:
         if kind not in ("Mesh", "Dataplane"):
             reason = f"a policy cannot be for a {kind} any more"
             yield Found(document, "spec.targetRef.kind", reason, "use Mesh, or Dataplane by labels")
+
+
+@versioned("kuma/from", "A policy of Kuma 3 has no `from`; what comes in is under `rules`.")
+def from_(files: Files, kuma: Kuma) -> Iterator[Found]:
+    if not kuma.version.targets_by_name:
+        for document in files.kuma:
+            if "from" in document.spec:
+                reason = "is no field of a policy any more"
+                yield Found(document, "spec.from", reason, "write spec.rules")
+
+
+@versioned(
+    "kuma/roles",
+    "In the namespace of an application the targets of a policy are all of its own Services (a "
+    "producer's) or all of others (a consumer's): Kuma refuses a mixture.",
+)
+def roles(files: Files, kuma: Kuma) -> Iterator[Found]:
+    if not kuma.version.policies_in_app_namespaces:
+        return
+    for document in files.of(*_ROUTED, group="kuma.io"):
+        namespace = files.namespace(document)
+        if files.is_system(namespace):
+            continue
+        targets = [mapping(entry, "targetRef") for entry in listed(document.spec, "to")]
+        own = [_is_own(ref, namespace, kuma) for ref in targets]
+        if any(own) and not all(own):
+            path = f"spec.to[{own.index(False)}].targetRef"
+            reason = f"is not of a Service of {namespace}, and others of this policy are"
+            yield Found(document, path, reason, "write two policies")
+
+
+def _is_own(ref: Json, namespace: str, kuma: Kuma) -> bool:
+    """Whether it is a producer's."""
+    if kuma.version.targets_by_name:
+        return bool(ref.get("name")) and ref.get("namespace") in (None, "", namespace)
+    given = mapping(ref, "labels")
+    known = {DISPLAY_NAME, NAMESPACE}
+    return DISPLAY_NAME in given and (
+        given.keys() <= known and given.get(NAMESPACE, namespace) == namespace
+    )
 
 
 @versioned("kuma/mesh-fields", "A Mesh of Kuma 3 has no meshServices and no mtls.")
