@@ -12,6 +12,7 @@ import pytest
 from lab.mesh.dialects import DIALECTS, Dialect
 from lab.mesh.mesh_objects import Obj, form_c, rule
 from lab.mesh.test_traffic import APEX, CANARY, Callers, get, scene
+from serinus.lab.mesh import xds
 from serinus.lab.mesh.versions import V2_7, V3_0
 
 pytestmark = pytest.mark.skipif(
@@ -71,6 +72,25 @@ async def test_weights_and_names(dialect: Dialect, tmp_path: Path) -> None:
                 changed = await stage.deliver(stage.world([dialect.split(100 - canary, canary)]))
                 assert not any(name.startswith("lds") for name in changed["client"])
                 await callers.answered(30)
+        assert set(callers.counts) == {"primary", "canary"}
+
+
+@EVERY
+async def test_routes_come_and_go_without_a_failed_request(
+    dialect: Dialect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On 3.0 each of a route's clusters is another one than the service's own, and new to the
+    caller each time."""
+    monkeypatch.setattr(xds, "PATIENCE", 60.0)
+    monkeypatch.setattr(xds, "LINGER_SECONDS", 1e-9)
+    async with scene(dialect.version, tmp_path, [], mode=dialect.mode) as (stage, session):
+        async with Callers(session) as callers:
+            for turn in range(20):
+                world = stage.world([] if turn % 2 else [dialect.split(50, 50)])
+                await stage.deliver(world)
+                await callers.answered(20)
+                await stage.sidecars["client"].has_its_routes()
+                await stage.deliver(world)
         assert set(callers.counts) == {"primary", "canary"}
 
 
