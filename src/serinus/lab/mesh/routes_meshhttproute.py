@@ -15,7 +15,8 @@ From 3.0 on it fails closed:
 
 - The share of a backendRef that resolves to nothing, or not to HTTP, is answered 500: by a route
   of its own before the weighted one, which takes its fraction of the requests. So is everything
-  when no backend is left, and when all weights are 0.
+  when no backend is left, and when all weights are 0 (503 in what came after the state that is
+  played: the project's issue 18266).
 - A mirror is found like any backendRef; one that leads nowhere is left out.
 - A MeshService without pods is answered 503, as before.
 """
