@@ -221,6 +221,23 @@ PROBLEMS: list[tuple[dict[str, Any], str, str]] = [
         "single match",
     ),
     (
+        {"analysis__match": [{"headers": {"x": {"exact": ""}}}]},
+        "spec.analysis.match[0].headers[x]",
+        'use regex: "^$"',
+    ),
+    (
+        {"service__match": [{"queryParams": {"q": {"regex": ""}}}]},
+        "spec.service.match[0].queryParams[q]",
+        "no empty value",
+    ),
+    *(
+        ({"service__match": [{"uri": {kind: path}}]}, f"spec.service.match[0].uri.{kind}", path)
+        for kind, path in (
+            *(("exact", "/a//b"), ("exact", "/a/../b"), ("exact", "/a/."), ("exact", "/a%2Fb")),
+            *(("prefix", "/a/./b"), ("prefix", "/a/.."), ("prefix", "/a#b")),
+        )
+    ),
+    (
         {"analysis__match": [{"headers": {"x": {"regex": "("}}}]},
         "spec.analysis.match[0].headers[x].regex",
         "RE2",

@@ -24,8 +24,8 @@ from serinus.cluster.ownership import owner_reference
 from serinus.cluster.written import Written
 from serinus.rollout.effects import Traffic
 from serinus.routing.asked import beyond
-from serinus.routing.gateway import parents
-from serinus.routing.gateway.rules import ab_matches, carried, dicts, merged_rules, split_matches
+from serinus.routing.gateway import limits, parents
+from serinus.routing.gateway.rules import carried, dicts, merged_rules
 from serinus.routing.gateway.views import HTTPRouteView, decode_http_route
 from serinus.routing.kuma import filters, matches
 from serinus.routing.kuma.belonging import MESH_LABEL, belongs, owners_with
@@ -146,7 +146,7 @@ class HTTPRouteRouter:
             )
         found += matches.problems(canary)
         found += filters.problems(canary)
-        found += _rewrite_problems(canary)
+        found += limits.problems(canary)
         found += beyond(canary, _ABILITIES, "the Gateway API on Kuma", _INSTEAD)
         return tuple(found)
 
@@ -203,18 +203,6 @@ def _metadata(canary: Canary) -> tuple[dict[str, str], dict[str, str]]:
     if written:
         annotations[filters.FILTERS] = written
     return {**labels, MESH_LABEL: canary.mesh}, annotations
-
-
-def _rewrite_problems(canary: Canary) -> Iterator[Problem]:
-    rewrite = canary.spec.service.rewrite
-    if rewrite is None or not rewrite.uri or rewrite.type != filters.PREFIX:
-        return
-    if max(len(split_matches(canary)), len(ab_matches(canary))) > 1:
-        yield Problem(
-            "spec.service.rewrite.type",
-            "an HTTPRoute replaces a prefix only in a rule with a single match; keep one entry in "
-            f"spec.service.match and in spec.analysis.match, or use {filters.FULL}",
-        )
 
 
 def _refusals(live: HTTPRouteView) -> Iterator[Problem]:

@@ -1,6 +1,7 @@
 """The Gateway API's kinds that a mesh reads, at v1 and as its standard channel has them.
 
-Written from the public API: fields, enums, bounds, defaults. Its rules in CEL are not there.
+Written from the public API. HTTPRoute's fields, enums, bounds, patterns and defaults are those of
+Gateway API 1.4; its rules in CEL, which the lab's API server does not evaluate, are not there.
 """
 
 from serinus.lab.mesh.crds.definition import Json, array, free, integer, string, struct
@@ -14,6 +15,9 @@ _KIND = "^[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?$"
 _LABEL = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 _TOKEN = "^[A-Za-z0-9!#$%&'*+\\-.^_\\x60|~]+$"
 _DURATION = "^([0-9]{1,5}(h|m|s|ms)){1,4}$"
+_CONDITION = rf"^({_DNS}/)?(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$"
+_REASON = "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$"
+_CONTROLLER = rf"^{_DNS}\/[A-Za-z0-9\/\-._~%!$&'()*+,;=:]+$"
 _METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH")
 
 
@@ -76,7 +80,7 @@ def _http_route() -> Json:
     duration = string(pattern=_DURATION)
     everything = [{"path": {"type": "PathPrefix", "value": "/"}}]
     rule = struct(
-        name=_text(1, 253),
+        name={**_text(1, 253), "pattern": f"^{_DNS}$"},
         matches={**array(_match(), maxItems=64), "default": everything},
         filters=array(_filter(), maxItems=16),
         backendRefs=array(_weighted(), maxItems=16),
@@ -85,7 +89,7 @@ def _http_route() -> Json:
     return struct(
         parentRefs=array(_parent_ref(), maxItems=32),
         hostnames=array({**_text(1, 253), "pattern": _HOST}, maxItems=16),
-        rules={**array(rule, minItems=1, maxItems=16), "default": [{"matches": everything}]},
+        rules={**array(rule, maxItems=16), "default": [{"matches": everything}]},
     )
 
 
@@ -122,12 +126,12 @@ def _weighted() -> Json:
 
 
 def _match() -> Json:
-    def condition() -> Json:
+    def condition(longest: int) -> Json:
         return struct(
             ["name", "value"],
             type={**string("Exact", "RegularExpression"), "default": "Exact"},
             name={**_text(1, 256), "pattern": _TOKEN},
-            value=_text(1, 4096),
+            value=_text(1, longest),
         )
 
     path = struct(
@@ -136,8 +140,8 @@ def _match() -> Json:
     )
     return struct(
         path={**path, "default": {"type": "PathPrefix", "value": "/"}},
-        headers=_by_name(condition()),
-        queryParams=_by_name(condition()),
+        headers=_by_name(condition(4096)),
+        queryParams=_by_name(condition(1024)),
         method=string(*_METHODS),
     )
 
@@ -154,8 +158,8 @@ def _filter() -> Json:
     path = struct(
         ["type"],
         type=string("ReplaceFullPath", "ReplacePrefixMatch"),
-        replaceFullPath=_text(0, 1024),
-        replacePrefixMatch=_text(0, 1024),
+        replaceFullPath={"type": "string", "maxLength": 1024},
+        replacePrefixMatch={"type": "string", "maxLength": 1024},
     )
     host = {**_text(1, 253), "pattern": f"^{_DNS}$"}
     return struct(
@@ -181,11 +185,14 @@ def _filter() -> Json:
             hostname=host,
             path=path,
             port=integer(1, 65535),
-            statusCode={**integer(), "enum": [301, 302], "default": 302},
+            statusCode={"type": "integer", "enum": [301, 302], "default": 302},
         ),
         urlRewrite=struct(hostname=host, path=path),
         extensionRef=struct(
-            ["group", "kind", "name"], group=string(), kind=string(), name=string()
+            ["group", "kind", "name"],
+            group={**string(pattern=_GROUP_NAME), "maxLength": 253},
+            kind={**_text(1, 63), "pattern": _KIND},
+            name=_text(1, 253),
         ),
     )
 
@@ -201,18 +208,22 @@ def _by_name(item: Json) -> Json:
 def _route_status() -> Json:
     condition = struct(
         ["type", "status", "lastTransitionTime", "reason", "message"],
-        type=_text(1, 316),
+        type={"type": "string", "maxLength": 316, "pattern": _CONDITION},
         status=string("True", "False", "Unknown"),
         observedGeneration={"type": "integer", "format": "int64", "minimum": 0},
         lastTransitionTime={"type": "string", "format": "date-time"},
-        reason=_text(1, 1024),
-        message=_text(0, 32768),
+        reason={**_text(1, 1024), "pattern": _REASON},
+        message={"type": "string", "maxLength": 32768},
     )
     parent = struct(
-        ["parentRef", "controllerName"],
+        ["parentRef", "controllerName", "conditions"],
         parentRef=_parent_ref(),
-        controllerName=_text(1, 253),
-        conditions=array(condition, maxItems=8),
+        controllerName={**_text(1, 253), "pattern": _CONTROLLER},
+        conditions={
+            **array(condition, minItems=1, maxItems=8),
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["type"],
+        },
     )
     return struct(["parents"], parents=array(parent, maxItems=32))
 
