@@ -150,6 +150,32 @@ def test_what_preflight_finds_is_told(installed: Scene) -> None:
     )
 
 
+def test_a_route_that_takes_the_place_of_the_canarys_is_told(installed: Scene) -> None:
+    write_status(installed, phase="Initialized")
+    rival: Object = {
+        "apiVersion": "kuma.io/v1alpha1",
+        "kind": "MeshHTTPRoute",
+        "metadata": {"name": "another", "labels": {"kuma.io/mesh": "default"}},
+        "spec": {
+            "targetRef": {"kind": "Mesh"},
+            "to": [
+                {
+                    "targetRef": {"kind": "MeshService", "name": "podinfo"},
+                    "rules": [
+                        {
+                            "matches": [{"path": {"type": "PathPrefix", "value": "/"}}],
+                            "default": {"backendRefs": [{"kind": "MeshService", "name": "x"}]},
+                        }
+                    ],
+                }
+            ],
+        },
+    }
+    installed.apply(rival)
+    (line,) = mended(run(installed))
+    assert f"MeshHTTPRoute another.{installed.namespace} decides where requests go" in line
+
+
 def test_a_canary_that_cannot_be_read_hides_no_other(installed: Scene) -> None:
     broken = deepcopy(installed.canary("broken", "other"))
     broken["spec"]["progressDeadlineSeconds"] = 1.5

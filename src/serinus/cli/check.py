@@ -91,8 +91,8 @@ def _lines(report: "Report") -> "Iterator[str]":
     crds = ", ".join(name.partition(".")[0] for name in report.crds)
     yield f"{'':<12}{crds or 'no CRDs'}"
     if report.sidecars:
-        pods = ", ".join(f"{version} ({count})" for version, count in report.sidecars.items())
-        yield f"{'':<12}sidecars of {pods} pods"
+        pods = (f"{version} in {count} pods" for version, count in report.sidecars.items())
+        yield f"{'':<12}sidecars: {', '.join(pods)}"
     yield f"{'Serinus':<12}{', '.join(report.operators) or 'no operator'}"
     yield f"{'Prometheus':<12}{report.metrics_server}"
     yield from _mend(report.to_mend)
