@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -12,9 +12,8 @@ import msgspec
 import structlog
 
 from serinus.alerts.alerts import Alerts
-from serinus.analysis.verdict import Measurement, Unavailable, Value
+from serinus.analysis.verdict import Measurement, Value
 from serinus.api.canary import Canary, CanaryStatus, Metric, Webhook
-from serinus.api.problem import Problem
 from serinus.cluster.client import Client
 from serinus.cluster.errors import ApiError, Conflict, Unreachable
 from serinus.cluster.events import EventRecorder, EventType, ObjectRef
@@ -40,15 +39,6 @@ from serinus.workload.errors import WorkloadError
 from serinus.workload.labels import LabelRules
 
 log = structlog.get_logger(__name__)
-
-_WORLDS: Mapping[Dialect, MetricsWorld] = {
-    Dialect.TRAFFIC_ROUTE: "kuma-2",
-    Dialect.SERVICE_TAG: "kuma-2",
-    Dialect.MESH_SERVICE_NAME: "kuma-2",
-    Dialect.LABELS: "kuma-3",
-}
-"""Which labels the series of a mesh are first looked for by, by how its traffic is split."""
-
 
 REPEATED = 10.0
 """Seconds after which a state that lasts is told again."""
@@ -347,10 +337,7 @@ class _Run:
         canary = self._canary
         if is_custom(metric):
             return await self._hands.custom.measure(canary, metric, self._metrics_server)
-        world = self._metrics_world()
-        if isinstance(world, Problem):
-            return Unavailable(str(world))
-        query = builtin_query(canary, metric, world)
+        query = builtin_query(canary, metric, self._metrics_world())
         return await self._hands.metrics.measure(self._metrics_server, query)
 
     async def _obstacle(self) -> str | None:
@@ -359,18 +346,16 @@ class _Run:
         why = await hands.custom.check(canary, server)
         if why is not None or all(map(is_custom, canary.spec.analysis.metrics)):
             return why
-        world = self._metrics_world()
-        if isinstance(world, Problem):
-            return str(world)
-        return await hands.metrics.check(server, world, canary.mesh)
+        return await hands.metrics.check(server, self._metrics_world(), canary.mesh)
 
-    def _metrics_world(self) -> MetricsWorld | Problem:
-        """By which labels the canary's requests are counted."""
+    def _metrics_world(self) -> MetricsWorld:
+        """By which labels the canary's requests are first looked for."""
         routers = self._hands.routers
         if not routers.splits(self._canary):
             return "kubernetes"
-        dialect = routers.kuma.dialect(self._canary)
-        return dialect if isinstance(dialect, Problem) else _WORLDS[dialect]
+        # With a provider that is not Kuma's own, sidecars count also where Serinus would not write
+        # for Kuma.
+        return "kuma-3" if routers.kuma.dialect(self._canary) is Dialect.LABELS else "kuma-2"
 
 
 def _progress(status: CanaryStatus) -> tuple[object, ...]:
