@@ -154,7 +154,7 @@ async def test_kuma_2_14(tmp_path: Path) -> None:
 
         async def available() -> bool:
             found = await get(client, kinds.MESHSERVICES, "test", "podinfo-canary")
-            return found["spec"]["state"] == "Available" and "vips" in found["status"]
+            return found["spec"]["state"] == "Available" and "vips" in found.get("status", {})
 
         await until(available)
         for form in (form_a, form_b, form_c):
