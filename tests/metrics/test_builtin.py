@@ -248,6 +248,16 @@ async def test_whatever_labels_the_sidecars_have(server: Server, name: str, labe
         assert await measure(server.prometheus, of(world, name)) == Value(75.0)
 
 
+async def test_an_upgrade_under_way(server: Server) -> None:
+    """A pod has the old sidecar yet, the other the new one; the scrape configuration names both."""
+    old = f'{INBOUND},kuma_io_service="both-canary_test_svc_9898",mesh="default"'
+    server.sidecars.count(f'{old},namespace="test",pod="both-6d5f4b7c98-x2x4z"', "200", 30)
+    new = f'{INBOUND_3},namespace="test",pod="both-6d5f4b7c98-z4z2x"'
+    server.sidecars.count(new, "503", 10)
+    await server.sees(f"envoy_cluster_upstream_rq{{{new}}}")
+    assert await measure(server.prometheus, of("kuma-3", "both")) == Value(75.0)
+
+
 @pytest.mark.parametrize(
     ("name", "cluster"),
     [
