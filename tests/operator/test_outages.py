@@ -29,6 +29,18 @@ def _infinite(_: str) -> web.Response:
     )
 
 
+def _with_sidecars(answer: Callable[[str], web.Response]) -> Callable[[str], web.Response]:
+    """The same, but that there are series of sidecars: else no canary would get a request."""
+    one = {"resultType": "vector", "result": [{"metric": {}, "value": [9e9, "1"]}]}
+
+    def answered(query: str) -> web.Response:
+        if query.startswith("count({"):
+            return web.json_response({"status": "success", "data": one})
+        return answer(query)
+
+    return answered
+
+
 ANSWERS: list[tuple[Callable[[str], web.Response], str]] = [
     (_broken, "HTTP 500: out of memory"),
     (_empty, "no values found for kuma metric request-success-rate"),
@@ -42,7 +54,7 @@ def test_no_answer_of_prometheus_counts_as_a_good_one(scene: Scene) -> None:
     _ = scene.events, scene.routes
     scene.begin()
     for number, (answer, words) in enumerate(ANSWERS, 2):
-        scene.peers.prometheus = answer
+        scene.peers.prometheus = _with_sidecars(answer)
         scene.release(f"v{number}")
         scene.canaries.until(lambda wanted=number - 1: scene.phases().count("Failed") == wanted)
         scene.await_message(words)

@@ -25,7 +25,7 @@ MOST = 200
 """Canaries in one question: a label's alternatives make a regular expression that Prometheus
 has to try on every value of the label."""
 
-GOOD_FOR = 10.0
+GOOD_FOR = 1.0
 """Seconds for which nobody asks again whether a mesh has series, once it has."""
 
 _Subject = tuple[str, Name, Scope]
