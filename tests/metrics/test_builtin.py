@@ -379,7 +379,7 @@ async def test_before_an_analysis(server: Server, session: aiohttp.ClientSession
             asked.append(query)
             return await super().instant(query, at)
 
-    batch = Batch(lambda address: Counting(address, session))
+    batch = Batch(lambda address: Counting(address, session), good_for=60)
     address = server.prometheus.address
     missing = nothing("newborn")
     answers = await asyncio.gather(*(batch.check(address, "kuma-3", "newborn") for _ in range(20)))

@@ -34,9 +34,14 @@ _Subject = tuple[str, Name, Scope]
 class Batch:
     """Gathers questions. ``prometheus`` gives the server at an address."""
 
-    def __init__(self, prometheus: Callable[[str], Prometheus], moment: float = MOMENT) -> None:
+    def __init__(
+        self,
+        prometheus: Callable[[str], Prometheus],
+        moment: float = MOMENT,
+        good_for: float = GOOD_FOR,
+    ) -> None:
         self._prometheus = prometheus
-        self._moment = moment
+        self._moment, self._good_for = moment, good_for
         self._asked: dict[_Subject, dict[BuiltinQuery, asyncio.Future[Measurement]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._obstacles: dict[tuple[str, World, str], asyncio.Task[str | None]] = {}
@@ -69,7 +74,7 @@ class Batch:
 
     def _keep(self, key: tuple[str, World, str], done: asyncio.Task[str | None]) -> None:
         good = not done.cancelled() and done.exception() is None and done.result() is None
-        delay = GOOD_FOR if good else 0.0
+        delay = self._good_for if good else 0.0
         asyncio.get_running_loop().call_later(delay, self._obstacles.pop, key, None)
 
     async def _ask(self, subject: _Subject) -> None:
