@@ -49,6 +49,8 @@ class ApiServer:
         self.requests: list[tuple[str, str, Any]] = []
         self.admit: Callable[[Json], Json] = lambda item: item
         """What a mutating webhook does to each written object."""
+        self.forbidden: set[str] = set()
+        """Plurals of kinds that the asker has no right to."""
         self._events: list[tuple[Key, str, Json]] = []
         self._grown = asyncio.Condition()
         app = web.Application()
@@ -114,6 +116,8 @@ class ApiServer:
         if request.query.get("watch") == "true":
             return await self._watch(request, collection, namespace)
         self.requests.append((request.method, request.path, body))
+        if parts[0] in self.forbidden:
+            return refusal(403, "Forbidden", f"{parts[0]}.{group} is forbidden")
         if len(parts) == 1:
             if request.method == "POST":
                 key = (collection, namespace, body["metadata"]["name"])

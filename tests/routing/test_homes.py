@@ -5,7 +5,15 @@ from typing import Any
 import pytest
 
 from routing.api_server import merge
-from routing.cluster import FULL, SPLIT, SYSTEM, Cluster, dataplane, in_namespace
+from routing.cluster import (
+    FULL,
+    SPLIT,
+    SYSTEM,
+    Cluster,
+    dataplane,
+    in_namespace,
+    mesh_service,
+)
 from routing.test_meshhttproute import pruned
 from routing.test_router import cluster
 from serinus.cluster.kinds import (
@@ -13,6 +21,8 @@ from serinus.cluster.kinds import (
     MESHHTTPROUTES,
     MESHPROXYPATCHES,
     MESHRETRIES,
+    MESHSERVICES,
+    MESHTCPROUTES,
     MESHTIMEOUTS,
     TRAFFICROUTES,
 )
@@ -101,6 +111,18 @@ async def test_a_mirror_beside_weights_is_looked_after_by_itself(cluster: Cluste
         (rule,) = route["spec"]["to"][0]["rules"]
         assert [ref["weight"] for ref in rule["default"]["backendRefs"]] == [80, 20]
         assert "filters" not in rule["default"]
+
+
+async def test_an_operator_that_may_not_list_dataplanes_says_so(cluster: Cluster) -> None:
+    await cluster.kuma("2.14")
+    await cluster.dataplanes()
+    cluster.server.forbidden = {"dataplanes"}
+    async with cluster.running():
+        await cluster.carry(FULL)
+        with pytest.raises(RoutingError, match=r"allow the operator to list dataplanes\.kuma\.io"):
+            await cluster.router.reconcile(cluster.canary, SPLIT)
+        cluster.server.forbidden = set()
+        await cluster.carry(SPLIT)
 
 
 async def test_objects_in_the_system_namespace(cluster: Cluster) -> None:
@@ -259,3 +281,28 @@ async def test_ones_own_is_known_by_owner_or_by_mark(cluster: Cluster, how: str)
         await cluster.put(MESHHTTPROUTES, merge(route, {"metadata": gone}))
         await cluster.router.finalize(cluster.canary)
         assert cluster.server.get(MESHHTTPROUTES, "test", "podinfo") is None
+
+
+@pytest.mark.parametrize("kind", [MESHHTTPROUTES, MESHTCPROUTES], ids=lambda kind: kind.kind)
+async def test_no_route_leads_where_kuma_3_would_answer_with_errors(
+    cluster: Cluster, kind: Resource
+) -> None:
+    """It fails closed: a route to a primary of which it knows nothing yet turns everybody away."""
+    asked = canary(service__appProtocol="http" if kind is MESHHTTPROUTES else "tcp")
+    await cluster.kuma("3.0")
+    async with cluster.running():
+        assert await cluster.carry(FULL, of=asked) == 0
+        assert cluster.server.get(kind, "test", "podinfo") is None
+        await cluster.put(MESHSERVICES, mesh_service("podinfo-primary"))
+        assert await cluster.carry(FULL, of=asked) == 1
+        # One that is there stays, and is written to.
+        await cluster.server.client.delete(MESHSERVICES, "test", "podinfo-primary")
+        await cluster.gone(MESHSERVICES, "test", "podinfo-primary")
+        assert await cluster.carry(FULL, of=asked) == 0
+        assert cluster.server.get(kind, "test", "podinfo") is not None
+
+
+async def test_up_to_kuma_2_a_route_may_come_before_its_services(cluster: Cluster) -> None:
+    await cluster.kuma("2.14", mode="Exclusive")
+    async with cluster.running():
+        assert await cluster.carry(FULL) == 1

@@ -11,8 +11,10 @@ from msgspec import Struct
 
 from serinus.api.canary import Canary
 from serinus.cluster.client import Client
+from serinus.cluster.errors import Forbidden
 from serinus.cluster.kinds import DATAPLANES
 from serinus.routing.kuma.tags import SERVICE, canary_tag
+from serinus.routing.router import RoutingError
 
 
 class _Health(Struct, frozen=True):
@@ -51,12 +53,22 @@ _list = msgspec.json.Decoder(_List)
 
 
 async def canary_is_ready(client: Client, canary: Canary) -> bool:
-    """Whether Kuma knows of a ready pod behind the tag of the canary's Service. One request; raises
-    `ApiError` and `Unreachable`."""
+    """Whether Kuma knows of a ready pod behind the tag of the canary's Service. One request.
+
+    Raises `RoutingError` where Dataplanes may not be listed, else `ApiError` and `Unreachable`.
+    """
     tag = canary_tag(canary)
+    try:
+        listed = _list.decode(await client.list(DATAPLANES, canary.namespace))
+    except Forbidden as error:
+        raise RoutingError(
+            f"whether Kuma knows of a ready pod of {canary.canary_service}.{canary.namespace} "
+            f"cannot be told ({error}); allow the operator to list dataplanes.kuma.io in namespace "
+            f"{canary.namespace}, as deploy/ does"
+        ) from error
     return any(
         inbound.ready and inbound.tags.get(SERVICE) == tag
-        for dataplane in _list.decode(await client.list(DATAPLANES, canary.namespace)).items
+        for dataplane in listed.items
         if dataplane.mesh == canary.mesh
         for inbound in dataplane.spec.networking.inbound
     )
