@@ -14,13 +14,12 @@ from routing.api_server import ApiServer, merge
 from routing.cluster import FULL, SPLIT, Cluster, dataplane, mesh_service
 from routing.dialects import DIALECTS, EVERY, IDS
 from routing.test_admitted import WORLDS, routing
-from routing.test_obeyed import WAYS
 from serinus.api.canary import Canary
 from serinus.cluster.kinds import DATAPLANES, MESHHTTPROUTES, MESHSERVICES, MESHTCPROUTES
 from serinus.lab.mesh.admission import completed
-from serinus.lab.mesh.versions import V2_7, V2_14, V3_0, KumaVersion
+from serinus.lab.mesh.versions import SYSTEM_NAMESPACE, V2_7, V2_14, V3_0, KumaVersion
 from serinus.rollout.effects import Affinity, Traffic, Weights
-from serinus.routing.kuma.addressing import Addressing
+from serinus.routing.kuma.addressing import Addressing, ByLabels, ByName, ByTag
 from serinus.routing.kuma.dialect import Dialect
 from serinus.routing.kuma.meshtcproute import carried_traffic, desired_route, route_change
 from serinus.routing.kuma.views import MeshTCPRouteView
@@ -236,10 +235,16 @@ async def test_each_kuma_takes_it(tmp_path: Path, version: KumaVersion, dialect:
         assert wrote == []
 
 
-@pytest.mark.parametrize("version", [V2_7, V2_14, V3_0], ids=lambda v: v.name)
-async def test_callers_connections_are_shared_out(version: KumaVersion, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("version", "way"),
+    [(V2_7, ByTag(SYSTEM_NAMESPACE)), (V2_14, ByName()), (V3_0, ByLabels())],
+    ids=["2.7", "2.14", "3.0"],
+)
+async def test_callers_connections_are_shared_out(
+    version: KumaVersion, way: Addressing, tmp_path: Path
+) -> None:
     def routes(traffic: Traffic) -> list[Json]:
-        return [completed(version, desired_route(TCP, traffic, WAYS[version.name]), "mesh-uid")]
+        return [completed(version, desired_route(TCP, traffic, way), "mesh-uid")]
 
     async def answered(count: int) -> set[str]:
         found = set()

@@ -60,7 +60,8 @@ class Addressing(Protocol):
     ``by_tag`` tells that references lead to service tags, which are there while a Dataplane is;
     otherwise they lead to MeshServices. ``mirrors_need_pods`` tells that a mirror to a service
     without ready pods breaks the whole configuration of every caller (up to Kuma 2.14), so that
-    it has to be written last.
+    it has to be written last. ``fails_closed`` tells that a reference to what is not there yet is
+    answered with errors (Kuma 3), and not by the apex.
     """
 
     @property
@@ -68,6 +69,9 @@ class Addressing(Protocol):
 
     @property
     def mirrors_need_pods(self) -> bool: ...
+
+    @property
+    def fails_closed(self) -> bool: ...
 
     def home(self, canary: Canary) -> Home:
         """Where this canary's objects stand."""
@@ -94,6 +98,7 @@ class ByTag:
     system_namespace: str | None = None
     by_tag: bool = True
     mirrors_need_pods: bool = True
+    fails_closed: bool = False
 
     def home(self, canary: Canary) -> Home:
         if self.system_namespace is None:
@@ -117,6 +122,7 @@ class ByName:
 
     by_tag: bool = False
     mirrors_need_pods: bool = True
+    fails_closed: bool = False
 
     def home(self, canary: Canary) -> Home:
         return app_home(canary)
@@ -144,6 +150,7 @@ class ByLabels:
 
     by_tag: bool = False
     mirrors_need_pods: bool = False
+    fails_closed: bool = True
 
     def home(self, canary: Canary) -> Home:
         return app_home(canary)

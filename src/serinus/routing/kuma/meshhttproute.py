@@ -22,7 +22,12 @@ from serinus.routing.kuma import cookies, filters, matches, servicepolicies
 from serinus.routing.kuma.addressing import Addressing
 from serinus.routing.kuma.dataplanes import canary_is_ready
 from serinus.routing.kuma.entries import is_in_dialect, merged_to, rules_for_apex, spec_change
-from serinus.routing.kuma.meshservices import declared_problems, has_ready_pods, live_problems
+from serinus.routing.kuma.meshservices import (
+    declared_problems,
+    has_ready_pods,
+    lacks_primary,
+    live_problems,
+)
 from serinus.routing.kuma.objects import Marks, Objects, change_of, desired
 from serinus.routing.kuma.proxypatch import CookiePatches
 from serinus.routing.kuma.rules import carried, merged_rules
@@ -166,6 +171,10 @@ class MeshHTTPRouteRouter:
             found = self.preflight(canary)
             if found:
                 raise RoutingError("; ".join(str(problem) for problem in found))
+        elif self._live(canary) is None and self._lacks_primary(canary):
+            # Without a route the apex leads all callers to the primary as well.
+            await self._routes.remove(canary)
+            return []
         if await self._lacks_pods(canary, traffic):
             if traffic.mirrored:
                 # Kuma cannot build the configuration of a single caller from a mirror to nowhere.
@@ -211,6 +220,9 @@ class MeshHTTPRouteRouter:
             body=lambda: desired_route(canary, traffic, self._addressing),
             change=lambda route: route_change(canary, route, traffic, self._addressing),
         )
+
+    def _lacks_primary(self, canary: Canary) -> bool:
+        return lacks_primary(canary, self._addressing, self._mesh_services)
 
     async def _lacks_pods(self, canary: Canary, traffic: Traffic) -> bool:
         """Whether Kuma would make nothing, or worse, of what is to be led to the canary, since it

@@ -5,10 +5,13 @@ goes to the other one, or all of it to the apex. Kuma 3 answers it with 500. So 
 any traffic, this is looked at.
 """
 
+from collections.abc import Sequence
+
 from serinus.api.canary import Canary
 from serinus.api.problem import Problem
 from serinus.api.service import CustomMetadata
 from serinus.cluster.cache import Cache
+from serinus.routing.kuma.addressing import Addressing
 from serinus.routing.kuma.views import MeshServiceView
 
 HTTP = frozenset({"http", "http2", "grpc"})
@@ -70,16 +73,22 @@ def _annotation(canary: Canary) -> str:
 
 
 def live_problems(
-    canary: Canary, mesh_services: Cache[MeshServiceView], *, http: bool = True
+    canary: Canary,
+    mesh_services: Cache[MeshServiceView],
+    *,
+    http: bool = True,
+    names: Sequence[str] = (),
 ) -> tuple[Problem, ...]:
-    """What Kuma has not (yet) made of the canary's Services. It takes about a second.
+    """What Kuma has not (yet) made of the canary's Services, or of those with these ``names``. It
+    takes about a second.
 
     ``http`` tells that the route is one of requests, not of connections.
     """
     found: list[Problem] = []
     missing: list[str] = []
     port = canary.spec.service.port
-    for name in (canary.apex_name, canary.primary_service, canary.canary_service):
+    every = (canary.apex_name, canary.primary_service, canary.canary_service)
+    for name in names or every:
         where = f"{name}.{canary.namespace}"
         view = mesh_services.get(canary.namespace, name)
         if view is None:
@@ -105,6 +114,21 @@ def live_problems(
         )
         found.append(Problem("metadata.namespace", message))
     return tuple(found)
+
+
+def lacks_primary(
+    canary: Canary,
+    addressing: Addressing,
+    mesh_services: Cache[MeshServiceView] | None,
+    *,
+    http: bool = True,
+) -> bool:
+    """Whether a route would turn callers away who reach the primary without one: Kuma knows of no
+    such service yet, and answers what leads to none with errors."""
+    if mesh_services is None or not addressing.fails_closed:
+        return False
+    primary = (canary.primary_service,)
+    return bool(live_problems(canary, mesh_services, http=http, names=primary))
 
 
 def has_ready_pods(namespace: str, name: str, mesh_services: Cache[MeshServiceView]) -> bool:

@@ -19,7 +19,7 @@ from serinus.routing.asked import beyond
 from serinus.routing.kuma.addressing import Addressing
 from serinus.routing.kuma.dataplanes import canary_is_ready
 from serinus.routing.kuma.entries import is_in_dialect, merged_to, rules_for_apex, spec_change
-from serinus.routing.kuma.meshservices import headless_problems, live_problems
+from serinus.routing.kuma.meshservices import headless_problems, lacks_primary, live_problems
 from serinus.routing.kuma.objects import Objects, change_of, desired
 from serinus.routing.kuma.rules import backend_refs, merged_refs, split_refs, split_weights
 from serinus.routing.kuma.views import MeshServiceView, MeshTCPRouteView
@@ -109,14 +109,19 @@ class MeshTCPRouteRouter:
                 f"so connections can be shared out by weight only; {_HTTP}"
             )
         home = self._addressing.home(canary)
+        live = self._routes.live(home)
+        services = self._mesh_services
         if traffic.reaches_canary:
             found = self.preflight(canary)
             if found:
                 raise RoutingError("; ".join(str(problem) for problem in found))
-            live = self._routes.live(home)
             before = (None if live is None else carried_traffic(canary, live)) or AT_REST
             if self._addressing.by_tag and not before.reaches_canary:
                 await self._find_pods(canary)
+        elif live is None and lacks_primary(canary, self._addressing, services, http=False):
+            # Without a route the apex leads all callers to the primary as well.
+            await self._routes.remove(canary)
+            return []
         wrote = await self._routes.have(
             home,
             body=lambda: desired_route(canary, traffic, self._addressing),
