@@ -87,23 +87,23 @@ class Rivals(Generic[View]):
             self._add(route)
         routes.subscribe(self._take)
 
+    def about(self, canary: Canary) -> tuple[View, ...]:
+        """Other people's routes that may be about the canary's apex."""
+        about = ((canary.namespace, canary.apex_name), ("", canary.apex_name), _ANYWHERE)
+        keys: set[Key] = set().union(*(self._about.get(one, ()) for one in about))
+        found = (self._routes.get(namespace, name) for namespace, name in sorted(keys))
+        return tuple(
+            route for route in found if route is not None and not belongs(canary, route.metadata)
+        )
+
     def problems(self, canary: Canary, ours: Ours) -> tuple[Problem, ...]:
         """What of a canary's route is overridden, and by whom."""
         kind = self._routes.resource.kind
         return tuple(
             problem
-            for route in self._of(canary)
-            if not belongs(canary, route.metadata)
+            for route in self.about(canary)
             for problem in overriding(canary, ours, kind, route.metadata, _spec(route))
         )
-
-    def _of(self, canary: Canary) -> Iterator[View]:
-        about = ((canary.namespace, canary.apex_name), ("", canary.apex_name), _ANYWHERE)
-        keys: set[Key] = set().union(*(self._about.get(one, ()) for one in about))
-        for namespace, name in sorted(keys):
-            route = self._routes.get(namespace, name)
-            if route is not None:
-                yield route
 
     def _take(self, change: Change[View]) -> None:
         if change.old is not None:

@@ -122,18 +122,15 @@ class KumaRouter:
         return (router,) if isinstance(router, Problem) else router.problems(canary)
 
     def preflight(self, canary: Canary) -> tuple[Problem, ...]:
-        router = self._router(canary)
-        if isinstance(router, Problem):
-            return ()
-        by_connection = isinstance(router, MeshTCPRouteRouter)
-        return (*router.preflight(canary), *self._overridden(canary, by_connection))
-
-    def _overridden(self, canary: Canary, by_connection: bool) -> tuple[Problem, ...]:
         dialect = self.dialect(canary)
-        way = None if isinstance(dialect, Problem) else self._addressings.get(dialect)
-        rivals = self._tcp_rivals if by_connection else self._rivals
-        if way is None or rivals is None:
+        if isinstance(dialect, Problem):
             return ()
+        router = self._written_in(dialect, canary)
+        by_connection = isinstance(router, MeshTCPRouteRouter)
+        rivals = self._tcp_rivals if by_connection else self._rivals
+        way = self._addressings.get(dialect)
+        if way is None or rivals is None or not rivals.about(canary):
+            return router.preflight(canary)
         services = self._caches.mesh_services
         apex = None if services is None else services.get(canary.namespace, canary.apex_name)
         ours = Ours(
@@ -142,7 +139,7 @@ class KumaRouter:
             filters=canary.spec.analysis.mirror or bool(service_filters(canary)),
             apex_labels=None if apex is None else apex.metadata.labels,
         )
-        return rivals.problems(canary, ours)
+        return (*router.preflight(canary), *rivals.problems(canary, ours))
 
     def drift(self, canary: Canary) -> tuple[str, ...]:
         router = self._router(canary)
@@ -170,8 +167,9 @@ class KumaRouter:
 
     def _router(self, canary: Canary) -> Router | Problem:
         dialect = self.dialect(canary)
-        if isinstance(dialect, Problem):
-            return dialect
+        return dialect if isinstance(dialect, Problem) else self._written_in(dialect, canary)
+
+    def _written_in(self, dialect: Dialect, canary: Canary) -> Router:
         by_connection = None if speaks_http(canary) else self._tcp_routers.get(dialect)
         return by_connection or self._routers[dialect]
 
