@@ -79,6 +79,7 @@ WORLDS = {
 CASES = {
     "at-rest": Case(FULL, everywhere=True),
     "weights": Case(SPLIT, everywhere=True),
+    "tcp": Case(SPLIT, service="{appProtocol: tcp, portName: tcp}", everywhere=True),
     "ab": Case(
         Traffic(Weights(100, 0), matched=True),
         analysis="""
