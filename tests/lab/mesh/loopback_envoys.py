@@ -20,10 +20,12 @@ from aiohttp import web
 
 from serinus.lab.images.builtin import envoy_binary
 from serinus.lab.mesh.model import Proxy, World
+from serinus.lab.mesh.opening import Openings
 from serinus.lab.mesh.proxy import Resources, resources
 from serinus.lab.mesh.transparent import ADMIN_PORT
 from serinus.lab.mesh.xds import Delivery
 
+OPENINGS = Openings()
 NETWORK = f"127.{64 + os.getpid() // 256 % 128}.{os.getpid() % 256}"
 """Three of four numbers of an address: another one for each test run on this machine."""
 
@@ -74,7 +76,7 @@ class Sidecar:
         self._calls = calls
         self._admin = ""
         self._app_port = app_port
-        self._delivery = Delivery(directory, PurePosixPath(directory))
+        self._delivery = Delivery(directory, OPENINGS, PurePosixPath(directory))
         self._process: asyncio.subprocess.Process | None = None
 
     def deliver(self, world: World, proxy: Proxy) -> list[str]:

@@ -27,6 +27,7 @@ from lab.mesh.mesh_objects import (
 from serinus.lab.images.builtin import envoy_binary
 from serinus.lab.kubelet.proxy import Redirection, base_rules
 from serinus.lab.mesh.model import World, observe
+from serinus.lab.mesh.opening import Openings
 from serinus.lab.mesh.proxy import resources
 from serinus.lab.mesh.versions import PLAYED
 from serinus.lab.mesh.xds import Delivery
@@ -119,8 +120,9 @@ def ask(url: str, netns: str | None = None) -> str:
 def main(version: str, directory: Path) -> dict[str, Any]:
     make_network()
     running: list[subprocess.Popen[bytes]] = []
+    openings = Openings()
     deliveries = {
-        name: Delivery(directory / name, PurePosixPath(directory / name)) for name in PODS
+        name: Delivery(directory / name, openings, PurePosixPath(directory / name)) for name in PODS
     }
 
     def deliver(canary: int) -> None:

@@ -8,7 +8,7 @@ Kuma's controllers make; nothing waits for it.
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from typing import Any
 
 import msgspec
@@ -26,6 +26,7 @@ from serinus.lab.mesh.applying import create_once, ensure, remove, resource_of
 from serinus.lab.mesh.crds.gateway import gateway_definitions
 from serinus.lab.mesh.gamma_controller import GammaController
 from serinus.lab.mesh.model import World, observe
+from serinus.lab.mesh.opening import Openings
 from serinus.lab.mesh.proxy import resources
 from serinus.lab.mesh.routes_meshhttproute import CannotBuild
 from serinus.lab.mesh.versions import KumaVersion
@@ -79,6 +80,7 @@ class ControlPlane:
         self._events = EventRecorder(client, "kuma-control-plane")
         self._prometheus = prometheus.Files(paths.prometheus)
         self._reload_due = asyncio.Event()
+        self._openings = Openings()
         self._deliveries: dict[str, Delivery] = {}
         self._failures: dict[str, str] = {}
         self._changed = asyncio.Event()
@@ -240,6 +242,10 @@ class ControlPlane:
             await cache.synced.wait()
         prune(self._paths.xds, {pod["metadata"]["uid"] for pod in self._pods.values()})
         self._changed.set()
+        with closing(self._openings):
+            await self._deliver_changes()
+
+    async def _deliver_changes(self) -> None:
         async with asyncio.TaskGroup() as settling:
             while True:
                 await self._changed.wait()
@@ -263,7 +269,7 @@ class ControlPlane:
                 continue
             self._failures.pop(proxy.uid, None)
             if proxy.uid not in self._deliveries:
-                self._deliveries[proxy.uid] = Delivery(self._paths.xds / proxy.uid)
+                self._deliveries[proxy.uid] = Delivery(self._paths.xds / proxy.uid, self._openings)
             delivery = self._deliveries[proxy.uid]
             waited = delivery.held
             delivery.deliver(proxy, config)

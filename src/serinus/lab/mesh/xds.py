@@ -13,7 +13,6 @@ rest is held back until it has read them. Clusters stay for a while after the la
 them: an Envoy that reads late would else find them gone while it still has that route.
 """
 
-import contextlib
 import copy
 import json
 import shutil
@@ -22,34 +21,42 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import structlog
+
 from serinus.lab.mesh.bootstrap import MOUNT, bootstrap, file_source, socket_mark
 from serinus.lab.mesh.envoy import Json
 from serinus.lab.mesh.model import Proxy
-from serinus.lab.mesh.opening import Opening
+from serinus.lab.mesh.opening import Openings
 from serinus.lab.mesh.proxy import Resources
 
 LINGER_SECONDS = 5.0
 """How long a cluster without routes stays at least; the next delivery after that leaves it out."""
 
-PATIENCE = 1.0
-"""Seconds that routes are held back at the most: an Envoy that is only starting reads nothing."""
+PATIENCE = 10.0
+"""Seconds that routes are held back at the most: longer than an Envoy on a busy machine needs, and
+one that never starts reads nothing."""
 
 _TYPES = "type.googleapis.com/envoy.config."
 _LISTENER = _TYPES + "listener.v3.Listener"
 _CLUSTER = _TYPES + "cluster.v3.Cluster"
 _ROUTES = _TYPES + "route.v3.RouteConfiguration"
 
+log = structlog.get_logger(__name__)
+
 
 class Delivery:
     """The directory of one proxy, and what was last written there."""
 
-    def __init__(self, directory: Path, seen_as: PurePosixPath = MOUNT) -> None:
+    def __init__(self, directory: Path, openings: Openings, seen_as: PurePosixPath = MOUNT) -> None:
         """``seen_as`` is where the proxy finds the directory."""
         self.directory = directory
+        self._openings = openings
         self._seen_as = seen_as
         self._written: dict[str, str] = {}
         self._rest: dict[str, str] = {}
-        self._opening: Opening | None = None
+        self._held = False
+        self._opening: int | None = None
+        """The watch of the newest clusters that routes wait for."""
         self._clusters: dict[str, Json] = {}
         self._left: dict[str, tuple[Json, float]] = {}
         """Clusters that linger, each with the moment (monotonic) when its last route went."""
@@ -73,28 +80,32 @@ class Delivery:
         }
         reads = "bootstrap.json" in self._written
         differs = any(self._written.get(name) != text for name, text in self._rest.items())
-        if reads and new and differs and not self.held:
-            # Where no instance is left for that, routes are as they were: too early, rarely.
-            with contextlib.suppress(OSError):
-                self._opening = Opening()
+        self._held |= reads and new and differs
         changed = self._write("cds.json", content)
         return changed if self.held else changed + self._write_rest()
 
     @property
     def held(self) -> bool:
         """Whether routes wait for their clusters."""
-        return self._opening is not None
+        return self._held
 
     async def settle(self) -> list[str]:
         """Write what is held back, once the proxy has its clusters; the names of the files."""
-        if self._opening is None:
+        if not self._held:
             return []
         try:
-            await self._opening.over(PATIENCE)
+            await self._clusters_read()
         finally:
-            self._opening.close()
-            self._opening = None
+            self._held, self._opening = False, None
         return self._write_rest()
+
+    async def _clusters_read(self) -> None:
+        while (awaited := self._opening) is not None:
+            if not await self._openings.over(awaited, PATIENCE):
+                log.warning("a sidecar has not read its clusters", directory=self.directory.name)
+                return
+            if awaited == self._opening:
+                return
 
     def _write_rest(self) -> list[str]:
         changed = [name for name, text in self._rest.items() if self._write(name, text)]
@@ -154,8 +165,8 @@ class Delivery:
             return []
         temporary = self.directory / f".{name}.new"
         temporary.write_text(content)
-        if name == "cds.json" and self._opening is not None:
-            self._opening.watch(temporary)
+        if name == "cds.json" and self._held:
+            self._opening = self._openings.watch(temporary)
         temporary.replace(self.directory / name)
         self._written[name] = content
         return [name]
