@@ -424,6 +424,7 @@ CASES = (
         (FIRST, f"{FIRST}\n          port: 80\n          sectionName: http  # <-"),
         warning=True,
     ),
+    route("kuma/types", "spec.to[0].rules[0].default.backendRefs[0].weight", ("90", "'90'  # <-")),
     route(
         "kuma/from",
         "spec.from",

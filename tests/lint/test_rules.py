@@ -1,6 +1,10 @@
 """Each rule of lint, by files that walk into its trap and by files that do not."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
+import yaml
 
 from lint import cases_canary, cases_gateway, cases_mesh
 from lint.manifests import (
@@ -138,6 +142,33 @@ def test_a_canary_of_the_gateway_api_is_told_what_that_cannot_do() -> None:
     affinity = "    sessionAffinity:\n      cookieName: c"
     (told,) = found(added(gateway, "    interval: 30s", affinity), ("2.14",))
     assert (told.rule, told.path) == ("gateway-api/route", "spec.analysis.sessionAffinity")
+
+
+JUNK: tuple[object, ...] = (None, -1, "http://[", [None], {"name": {}})
+
+
+def places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Every container in a document, with each of its keys."""
+    keys = value if isinstance(value, dict) else range(len(value) if isinstance(value, list) else 0)
+    for key in list(keys):
+        yield value, key
+        yield from places(value[key])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [CANARY, NAMESPACE, DEPLOYMENT, ROUTE, TRAFFIC_ROUTE, METRIC],
+    ids=lambda text: str(yaml.safe_load(text)["kind"]),
+)
+def test_nothing_that_a_field_may_hold_breaks_a_rule(text: str) -> None:
+    document = yaml.safe_load(text)
+    for container, key in list(places(document)):
+        kept = container[key]
+        for junk in JUNK:
+            container[key] = junk
+            for one in found(f"{CANARY}---\n{yaml.safe_dump(document)}"):
+                assert str(one)
+        container[key] = kept
 
 
 @pytest.mark.parametrize(

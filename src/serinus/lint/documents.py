@@ -78,8 +78,8 @@ def listed(value: object, *keys: str) -> list[Json]:
 def read(file: str, text: str, *, named: bool = True) -> Iterator[Document | Unreadable]:
     """What a file holds. With ``named`` false (a file found in a directory), YAML that is no object
     of Kubernetes is passed over."""
-    loader = _Loader(text)
     try:
+        loader = _Loader(text)
         while loader.check_node():
             node = loader.get_node()
             if node is not None:
@@ -89,10 +89,11 @@ def read(file: str, text: str, *, named: bool = True) -> Iterator[Document | Unr
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         fix = _TEMPLATE if "{{" in text else "correct the YAML here"
         yield Unreadable(file, line, column, f"this is no YAML: {error.problem}", fix)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        yield Unreadable(file, 1, 1, f"this is no YAML: {error}", "correct it")
-    finally:
-        loader.dispose()
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        yield Unreadable(file, line, 1, f"this is no YAML: {error.reason}", "remove it")
+    except RecursionError:
+        yield Unreadable(file, 1, 1, "this is no YAML for an object: it holds itself", "correct it")
 
 
 class _Loader(yaml.SafeLoader):
@@ -109,34 +110,39 @@ def _document(
     file: str, loader: _Loader, node: yaml.Node, *, named: bool
 ) -> Iterator[Document | Unreadable]:
     for key in _twice(node):
-        line, column = key.start_mark.line + 1, key.start_mark.column + 1
-        fix = "keep one of the two"
-        yield Unreadable(file, line, column, f'key "{key.value}" is there already', fix)
+        reason = f'key "{key.value}" is there already'
+        yield _unreadable(file, key, reason, "keep one of the two")
     value = _json(loader.construct_document(node))
-    if value is None:
+    if value is None or (not named and not _claims(value)):
         return
-    if isinstance(node, yaml.MappingNode) and isinstance(value, dict):
-        if value.get("apiVersion") and value.get("kind"):
-            yield from _objects(file, value, node)
-            return
-        if not named and not (value.keys() & {"apiVersion", "kind"}):
-            return
-    elif not named:
-        return
-    mark = node.start_mark
-    reason = "this is no object of Kubernetes: it has not both apiVersion and kind"
-    yield Unreadable(file, mark.line + 1, mark.column + 1, reason, "add what is missing")
+    yield from _objects(file, value, node)
 
 
-def _objects(file: str, value: Json, node: yaml.MappingNode) -> Iterator[Document | Unreadable]:
-    if not str(value["kind"]).endswith("List") or "items" not in value:
+def _claims(value: Any) -> bool:
+    """Whether YAML means to be an object of Kubernetes."""
+    return isinstance(value, dict) and bool(value.keys() & {"apiVersion", "kind"})
+
+
+def _objects(file: str, value: Any, node: yaml.Node) -> Iterator[Document | Unreadable]:
+    if not isinstance(node, yaml.MappingNode) or not all(
+        isinstance(value.get(key), str) and value[key] for key in ("apiVersion", "kind")
+    ):
+        reason = "this is no object of Kubernetes: it has not both apiVersion and kind"
+        yield _unreadable(file, node, reason, "add what is missing")
+    elif not value["kind"].endswith("List") or "items" not in value:
         yield Document(file, value, node)
-        return
-    items = next((child for key, child in node.value if key.value == "items"), None)
-    nodes = items.value if isinstance(items, yaml.SequenceNode) else []
-    for item, child in zip(value["items"] or (), nodes, strict=False):
-        if isinstance(item, dict) and item.get("apiVersion") and item.get("kind"):
+    else:
+        items = next(child for key, child in node.value if key.value == "items")
+        if not isinstance(items, yaml.SequenceNode):
+            yield _unreadable(file, items, "items is no list", "write a list of objects")
+            return
+        for item, child in zip(value["items"], items.value, strict=True):
             yield from _objects(file, item, child)
+
+
+def _unreadable(file: str, node: yaml.Node, reason: str, fix: str) -> Unreadable:
+    mark = node.start_mark
+    return Unreadable(file, mark.line + 1, mark.column + 1, reason, fix)
 
 
 def _twice(node: yaml.Node) -> Iterator[yaml.Node]:

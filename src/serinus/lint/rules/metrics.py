@@ -193,7 +193,7 @@ def _dropping(policy: Document) -> Iterator[Found]:
         yield Found(policy, f"{path}.backends", reason, fix)
     profiles = mapping(default, "sidecar", "profiles")
     names = [one.get("name") for one in listed(profiles, "appendProfiles")]
-    if names and set(names) == {"None"} and not listed(profiles, "include"):
+    if names and all(name == "None" for name in names) and not listed(profiles, "include"):
         reason = "profile None drops every series that the built-in metrics need"
         where = f"{path}.sidecar.profiles.appendProfiles[0].name"
         yield Found(policy, where, reason, "use Basic")

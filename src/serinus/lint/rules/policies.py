@@ -2,7 +2,13 @@
 
 import re
 from collections.abc import Iterator
+from functools import cache
 
+from serinus.lab.apiserver.schema.field_errors import FieldError
+from serinus.lab.apiserver.schema.registry import Registry
+from serinus.lab.apiserver.schema.structure import check_custom
+from serinus.lab.mesh.crds import definitions
+from serinus.lab.mesh.versions import V2_14
 from serinus.lint.documents import Document, Json, listed, mapping
 from serinus.lint.files import Files
 from serinus.lint.finding import Level
@@ -21,6 +27,30 @@ _ROUTED = ("MeshHTTPRoute", "MeshTCPRoute", "MeshTimeout", "MeshRetry")
 _UNPLACED = ("Mesh", "MeshService", "Dataplane", "ZoneIngress", "ZoneEgress")
 _BY_NAME = ("name", "namespace", "tags", "mesh", "proxyTypes")
 _NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
+
+
+@common("kuma/types", "Every value in Kuma's objects is of the type that the CRD declares.")
+def types(files: Files) -> Iterator[Found]:
+    for document in files.kuma:
+        for error in mistyped(document):
+            yield Found(document, error.field, error.message, "write a value of that type")
+
+
+def mistyped(document: Document) -> list[FieldError]:
+    """What in an object of Kuma's is of a wrong type."""
+    kind = _kinds().by_kind("kuma.io", "v1alpha1", document.kind)
+    if kind is None:
+        return []
+    found = check_custom(kind.schema, document.object, "")
+    return [error for error in found if error.reason == "FieldValueTypeInvalid"]
+
+
+@cache
+def _kinds() -> Registry:
+    registry = Registry()
+    for crd in definitions(V2_14):
+        registry.add_crd(crd)
+    return registry
 
 
 @versioned("kuma/removed-kind", "No object is of a kind that Kuma 3 has no more.")

@@ -1,17 +1,16 @@
 """Routes of others beside a canary: whether they are well, and leave the canary's route alone."""
 
 import re
-from collections.abc import Iterator
-
-import msgspec
+from collections.abc import Iterator, Mapping
 
 from serinus.api.canary import Canary
 from serinus.api.meta import ObjectMeta
 from serinus.lint.documents import Document, Json, listed, mapping
-from serinus.lint.files import SYSTEM_NAMESPACES, Files, annotations
+from serinus.lint.files import SYSTEM_NAMESPACES, Files, annotations, labels
 from serinus.lint.finding import Level
 from serinus.lint.kuma import Kuma
 from serinus.lint.registry import Found, common, versioned
+from serinus.lint.rules.policies import mistyped
 from serinus.routing.kuma import re2
 from serinus.routing.kuma.addressing import Addressing, ByLabels, ByName, ByTag
 from serinus.routing.kuma.belonging import CANARY
@@ -88,16 +87,23 @@ def overriding(files: Files, kuma: Kuma) -> Iterator[Found]:
         )
         for route in files.of("MeshHTTPRoute", group="kuma.io"):
             named = (files.namespace(route), route.name) == (canary.namespace, canary.apex_name)
-            if named or _is_ours(route, canary):
+            if named or _is_ours(route, canary) or mistyped(route):
                 continue
-            meta = msgspec.convert(
-                {**route.metadata, "namespace": files.namespace(route)}, ObjectMeta
+            meta = ObjectMeta(
+                name=route.name,
+                namespace=files.namespace(route),
+                labels=_texts(labels(route.object)),
+                annotations=_texts(annotations(route.object)),
             )
             for problem in taken_by(canary, ours, route.kind, meta, route.spec):
                 reason, _, fix = problem.message.rpartition(". ")
                 place = _RULE.search(reason)
                 path = place[0] if place is not None else "spec.to"
                 yield Found(route, path, reason, fix[:1].lower() + fix[1:])
+
+
+def _texts(pairs: Mapping[str, object]) -> dict[str, str]:
+    return {key: str(value) for key, value in pairs.items()}
 
 
 def _addressing(kuma: Kuma) -> Addressing:
