@@ -81,6 +81,7 @@ def test_dates_and_numbers_as_keys_are_what_json_has() -> None:
         ("apiVersion: v1\nkind: List\nitems:\n- 5\n", 4, "it has not both apiVersion and kind"),
         ("apiVersion: a\nkind: b\n? [a]\n: b\n", 3, "this is no YAML"),
         ("!!python/object:os.system x\n", 1, "could not determine a constructor"),
+        ("!!set {apiVersion, kind}\n", 1, "it has not both apiVersion and kind"),
         ("- 1\n", 1, "it has not both apiVersion and kind"),
     ],
 )

@@ -124,9 +124,7 @@ def _claims(value: Any) -> bool:
 
 
 def _objects(file: str, value: Any, node: yaml.Node) -> Iterator[Document | Unreadable]:
-    if not isinstance(node, yaml.MappingNode) or not all(
-        isinstance(value.get(key), str) and value[key] for key in ("apiVersion", "kind")
-    ):
+    if not (isinstance(node, yaml.MappingNode) and isinstance(value, dict) and _is_typed(value)):
         reason = "this is no object of Kubernetes: it has not both apiVersion and kind"
         yield _unreadable(file, node, reason, "add what is missing")
     elif not value["kind"].endswith("List") or "items" not in value:
@@ -138,6 +136,11 @@ def _objects(file: str, value: Any, node: yaml.Node) -> Iterator[Document | Unre
             return
         for item, child in zip(value["items"], items.value, strict=True):
             yield from _objects(file, item, child)
+
+
+def _is_typed(value: Json) -> bool:
+    texts = [value.get(key) for key in ("apiVersion", "kind")]
+    return all(isinstance(text, str) and text for text in texts)
 
 
 def _unreadable(file: str, node: yaml.Node, reason: str, fix: str) -> Unreadable:
@@ -164,7 +167,7 @@ def _json(value: Any) -> Any:
     """The value with keys that are strings, as JSON has them."""
     if isinstance(value, dict):
         return {str(key): _json(item) for key, item in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | set | tuple):
         return [_json(item) for item in value]
     return value.decode("latin-1") if isinstance(value, bytes) else value
 
