@@ -1,5 +1,6 @@
 """The charts make what the kustomize folders make, and refuse values that would not work."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -12,8 +13,11 @@ import yaml
 
 import serinus
 from controlplane.programs import Missing, program
+from serinus.api.support import PROVIDERS
 from serinus.loadtester.settings import parse as load_tester_flags
+from serinus.operator.settings import MESH_SERVICES_MODES, Settings
 from serinus.operator.settings import parse as operator_flags
+from serinus.routing.kuma.dialect import WORDS
 
 pytestmark = pytest.mark.controlplane
 
@@ -184,6 +188,30 @@ def test_every_option_at_once() -> None:
     assert policy["policyTypes"] == ["Ingress", "Egress"]
 
 
+def told(*values: str) -> Settings:
+    """The settings of an operator that the chart installs with these values."""
+    made = container(chart(CHART, *values))
+    variables = {each["name"]: each["value"] for each in made["env"] if "value" in each}
+    return operator_flags(made["args"], variables)
+
+
+def test_values_that_are_a_choice_allow_what_the_operator_allows() -> None:
+    schema = json.loads((ROOT / "deploy" / CHART / "values.schema.json").read_text())
+    offered = {name: each["enum"] for name, each in schema["properties"].items() if "enum" in each}
+    assert offered["meshProvider"] == list(PROVIDERS)
+    assert offered["meshServicesMode"] == list(MESH_SERVICES_MODES)
+    assert offered["kumaDialect"] == ["", *WORDS]
+
+
+def test_how_routes_are_to_be_written_reaches_the_operator() -> None:
+    assert [told(f"meshProvider={each}").mesh_provider for each in PROVIDERS] == list(PROVIDERS)
+    assert [told(f"kumaDialect={each}").kuma_dialect for each in WORDS] == list(WORDS)
+    settings = told("kumaSystemNamespace=mesh", "meshServicesMode=Everywhere")
+    assert settings.kuma_system_namespace == "mesh"
+    assert settings.mesh_services_mode == "Everywhere"
+    assert (told().kuma_dialect, told().kuma_system_namespace) == ("", "")
+
+
 def test_a_load_tester_with_gates_in_memory_has_no_right_at_all() -> None:
     found = chart(TESTER, "gates.store=memory", "cmd.namespaceRegexp=^team-", "cmd.maxTasks=8")
     assert {each["kind"] for each in found} == {"Deployment", "Service"}
@@ -229,6 +257,7 @@ def test_pods_obey_the_restricted_standard(found: Any, name: str) -> None:
     ("name", "value", "words"),
     [
         (CHART, "meshProvider=istio", "meshProvider"),
+        (CHART, "kumaDialect=tags", "kumaDialect"),
         (CHART, "leaderElection.replicas=2", "replicas"),
         (CHART, "metricsServer=prometheus", "metricsServer"),
         (CHART, "logLevel=loud", "logLevel"),
