@@ -38,16 +38,22 @@ soak: setup
 mutants: setup
 	PYTHONPATH=tests .venv/bin/python -m rollout.mutants
 
-# The guide in the lab; with CONTROL_PLANE=real on Kubernetes' own control plane, which is built
-# first.
+# The guide in the lab with each Kuma, and every other story; with KUMA=3.0 what goes wrong around a
+# rollout, too, with that one only. With CONTROL_PLANE=real on Kubernetes' own control plane, which
+# is built first.
+KUMAS = 1.8 2.7 2.14 3.0
+STORY = SERINUS_STORY_KUMA="$(KUMA)" .venv/bin/python -m pytest \
+	$(if $(KUMA),tests/story/test_guide.py tests/story/test_faults.py,tests/story)
+
 story: setup
+	$(if $(filter-out $(KUMAS),$(KUMA)),$(error KUMA is one of $(KUMAS) or not set at all, not `$(KUMA)`))
 ifeq ($(CONTROL_PLANE),real)
 	tests/controlplane/build
-	SERINUS_STORY_CONTROL_PLANE=.setup/controlplane .venv/bin/python -m pytest tests/story
+	SERINUS_STORY_CONTROL_PLANE=.setup/controlplane $(STORY)
 else ifneq ($(CONTROL_PLANE),)
 	$(error CONTROL_PLANE is `real` or not set at all, not `$(CONTROL_PLANE)`)
 else
-	.venv/bin/python -m pytest tests/story
+	$(STORY)
 endif
 
 lint: setup

@@ -28,6 +28,9 @@ CONTROL_PLANE = os.environ.get("SERINUS_STORY_CONTROL_PLANE")
 """The folder of a real control plane's programs, to play on those (`make story
 CONTROL_PLANE=real`); the embedded one unless told."""
 
+KUMAS = os.environ.get("SERINUS_STORY_KUMA", "").split()
+"""The versions of Kuma to play with (`make story KUMA=3.0`); each test has its own unless told."""
+
 POLL = 0.25
 
 
@@ -119,10 +122,11 @@ class StoryLab:
 
 
 @contextmanager
-def story_lab(name: str, kuma: str) -> Iterator[StoryLab]:
+def story_lab(name: str, kuma: str, mesh_services: str | None = None) -> Iterator[StoryLab]:
     """A lab of this test's own."""
     world.down(name)
-    info = world.up(name, kuma, control_plane=Path(CONTROL_PLANE) if CONTROL_PLANE else None)
+    plane = Path(CONTROL_PLANE) if CONTROL_PLANE else None
+    info = world.up(name, kuma, control_plane=plane, mesh_services=mesh_services)
     try:
         yield StoryLab(info)
     finally:

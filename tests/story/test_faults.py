@@ -9,7 +9,8 @@ import pytest
 
 from serinus.lab.demo import manifests
 from serinus.lab.demo.pace import shortened
-from story.story_lab import StoryLab, Terminal, Told, processes_below, story_lab
+from serinus.lab.mesh.versions import DEFAULT
+from story.story_lab import KUMAS, StoryLab, Terminal, Told, processes_below, story_lab
 
 pytestmark = [pytest.mark.story, pytest.mark.lab, pytest.mark.timeout(300)]
 
@@ -17,10 +18,11 @@ OPERATOR = "-n kong-mesh-system"
 PROMETHEUS = "-n mesh-observability deployment/prometheus-server"
 
 
-@pytest.fixture(scope="module")
-def lab() -> Iterator[StoryLab]:
+@pytest.fixture(scope="module", params=KUMAS or [DEFAULT.name])
+def lab(request: pytest.FixtureRequest) -> Iterator[StoryLab]:
     """Initialised with 6.0.0. The tests below roll out one version each, in their order."""
-    with story_lab("story-faults", "2.14") as playing:
+    kuma: str = request.param
+    with story_lab("story-faults", kuma) as playing:
         playing.prepare(shortened(manifests.guide_canary().read_text()))
         yield playing
 
