@@ -15,6 +15,7 @@ from telling import told
 TOGETHER = {
     "tests/conformance/": "conformance",
     "tests/story/": "labs",
+    "tests/kuma/test_matrix.py": "labs",
     "tests/lab/kubelet/": "labs",
     "tests/lab/controlplane/": "labs",
     "tests/lab/mesh/": "labs",

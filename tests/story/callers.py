@@ -1,28 +1,31 @@
 """Callers in the mesh: real curls in the load tester's pod, whose answers are kept one by one."""
 
+import itertools
 import json
+import os
 import re
 import subprocess
+import tempfile
 from collections import Counter
 from dataclasses import dataclass
-from itertools import groupby
 
 from story.story_lab import StoryLab
 
 TESTER = "kubectl -n test exec deployment/flagger-loadtester -c loadtester --"
 
-ROUNDS = 90
-"""At ten requests a second a caller ends by itself, after some two minutes."""
+ROUNDS = 240
+"""Curls after which a caller ends by itself, each of which takes a second or more."""
 
-# One curl keeps its connection for ten requests; the next takes its cookies over.
+# One curl keeps its connection for a second's requests; the next takes its cookies over.
 _LOOP = """
 rm -f /tmp/{name}.jar
 i=0
 while [ $i -lt {rounds} ] && [ ! -e /tmp/{name}.stop ]; do
   i=$((i+1))
-  curl -s --max-time 10 --rate 10/s {options} -w '\\n@%{{http_code}}\\n' '{url}?[1-10]'
+  curl -s --max-time 10 --rate {rate}/s {options} -w '\\n@%{{http_code}}\\n' '{url}?[1-{rate}]'
 done
 """
+_NUMBERS = itertools.count()
 _ANSWER = re.compile(r"\n@(\d{3})\n")
 
 
@@ -38,38 +41,62 @@ class Answer:
 
 
 class Caller:
-    """One user of podinfo in ``namespace``. With ``cookies`` it keeps those that it is given."""
+    """One user of podinfo in ``namespace``. With ``cookies`` it keeps those that it is given.
+
+    ``rate`` is in requests a second; ``host`` and ``path`` are what is called, the apex by default.
+    """
 
     def __init__(
-        self, lab: StoryLab, namespace: str, name: str, options: str = "", *, cookies: bool = False
+        self,
+        lab: StoryLab,
+        namespace: str,
+        name: str,
+        options: str = "",
+        *,
+        cookies: bool = False,
+        rate: int = 10,
+        host: str = "podinfo",
+        path: str = "/",
     ) -> None:
         self.name = name
         self._lab = lab
-        self._file = f"{namespace}-{name}"
+        self._file = f"{namespace}-{name}-{next(_NUMBERS)}"
         if cookies:
             options += f" -b /tmp/{self._file}.jar -c /tmp/{self._file}.jar"
         script = _LOOP.format(
             name=self._file,
             rounds=ROUNDS,
+            rate=rate,
             options=options,
-            url=f"http://podinfo.{namespace}:9898/",
+            url=f"http://{host}.{namespace}:9898{path}",
         )
+        # A pipe that nobody reads for so long would hold the caller up.
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115 (closed with `answers`)
         self._process = subprocess.Popen(
             [*TESTER.split(), "sh", "-c", script],
             env=lab.environment,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            text=True,
+            stdout=self._output,
         )
 
+    @property
+    def so_far(self) -> int:
+        """How many answers there are already."""
+        return sum(1 for _ in _ANSWER.finditer(self._read()))
+
     def stop(self) -> None:
-        """Let the caller end after the ten requests that it is at."""
+        """Let the caller end after the requests that it is at."""
         self._lab.sh(f"{TESTER} touch /tmp/{self._file}.stop")
 
     def answers(self) -> list[Answer]:
         """All answers in their order, once the caller has been stopped."""
-        output, _ = self._process.communicate(timeout=60)
-        return read_answers(output)
+        self._process.wait(timeout=60)
+        with self._output:
+            return read_answers(self._read())
+
+    def _read(self) -> str:
+        size = os.fstat(self._output.fileno()).st_size
+        return os.pread(self._output.fileno(), size, 0).decode(errors="replace")
 
     def jar(self) -> str:
         """The cookies that it holds, as curl writes them to a file."""
@@ -92,7 +119,7 @@ def _answer(body: str, code: str) -> Answer:
 
 def course(answers: list[Answer]) -> list[str]:
     """What a caller saw, one after the other, each stretch of the same once."""
-    return [key for key, _ in groupby(str(answer) for answer in answers)]
+    return [key for key, _ in itertools.groupby(str(answer) for answer in answers)]
 
 
 def table(title: str, seen: dict[str, list[Answer]]) -> str:
