@@ -19,9 +19,10 @@ from executor.peers import Peers
 from executor.process import REPOSITORY, Operator
 from executor.watching import Watch
 from lab.controllers.played_cluster import TOKEN, Cluster, deployment
-from serinus.lab.mesh.crds import definitions
-from serinus.lab.mesh.defaults import mesh, policies
-from serinus.lab.mesh.versions import played
+from serinus.lab.mesh.crds import definitions, foreign
+from serinus.lab.mesh.defaults import mesh, namespaces, policies
+from serinus.lab.mesh.versions import SYSTEM_NAMESPACE, played
+from serinus.routing.kuma.addressing import DISPLAY_NAME
 
 Object = dict[str, Any]
 _NUMBERS = itertools.count(1)
@@ -45,7 +46,7 @@ class Furnished:
         token = self.install()
         self.kubectl("wait", "crd", "--all", "--for=condition=Established", "--timeout=20s")
         routes = [one for one in policies(kuma) if one["kind"] == "TrafficRoute"]
-        self.apply(mesh(kuma), *routes)
+        self.apply(*namespaces(), mesh(kuma), *routes)
         self.account = self.root / "operator.kubeconfig"
         self.account.write_text(
             yaml.safe_dump(
@@ -59,6 +60,17 @@ class Furnished:
                 }
             )
         )
+
+    def upgrade(self, version: str) -> None:
+        """Have the kinds of another Kuma, as far as an operator sees that: the definitions are
+        replaced, and those of old kinds go."""
+        wanted = definitions(played(version))
+        found = json.loads(self.kubectl("get", "crd", "-o", "json"))["items"]
+        self.apply(*wanted)
+        for name in foreign(wanted, found):
+            self.kubectl("delete", "crd", name)
+        self.kubectl("wait", "crd", "--all", "--for=condition=Established", "--timeout=20s")
+        self.version = version
 
     def install(self) -> str:
         """The canaries' kinds and the operator's account, as shipped; returns a token of it."""
@@ -132,6 +144,11 @@ class Scene:
     def by_traffic_route(self) -> bool:
         return self.cluster.version == "1.8"
 
+    @property
+    def by_tag(self) -> bool:
+        """Whether routes lead to service tags, in the namespace of Kuma's control plane."""
+        return not (self.by_traffic_route or played(self.cluster.version).has_meshservice)
+
     # -- the operator ----------------------------------------------------------------------
 
     def start(self, *flags: str, everywhere: bool = False) -> Operator:
@@ -158,13 +175,13 @@ class Scene:
         for watch in self._watches.values():
             watch.stop()
         self.kubectl("delete", "namespace", self.namespace, "--ignore-not-found", "--wait=false")
-        if self.by_traffic_route:
-            ours = f"{self.namespace}/"
-            for route in self.cluster.all("trafficroutes"):
-                marks = route["metadata"].get("annotations") or {}
-                if marks.get("flagger.app/canary", "").startswith(ours):
-                    name = route["metadata"]["name"]
-                    self.kubectl("delete", "trafficroute", name, "--ignore-not-found")
+        if self.by_traffic_route or self.by_tag:
+            # Those that do not go with the namespace.
+            kind = "trafficroute" if self.by_traffic_route else "meshhttproute"
+            for route in self.cluster.all(kind, SYSTEM_NAMESPACE):
+                if self._is_ours(route):
+                    where = ("-n", SYSTEM_NAMESPACE, kind, route["metadata"]["name"])
+                    self.kubectl("delete", *where, "--ignore-not-found")
 
     # -- what a person does ----------------------------------------------------------------
 
@@ -271,15 +288,15 @@ class Scene:
 
     # -- what a person sees ----------------------------------------------------------------
 
-    def watch(self, resource: str) -> Watch:
-        """``resource`` as in a path: ``apis/flagger.app/v1beta1/canaries``."""
-        if resource not in self._watches:
-            group, _, plural = resource.rpartition("/")
-            space = "" if plural == "trafficroutes" else f"/namespaces/{self.namespace}"
-            self._watches[resource] = Watch(
-                self.cluster.address, self.cluster.token, f"/{group}{space}/{plural}"
-            )
-        return self._watches[resource]
+    def watch(self, resource: str, namespace: str = "") -> Watch:
+        """``resource`` as in a path: ``apis/flagger.app/v1beta1/canaries``; in the scene's
+        namespace if in no other."""
+        group, _, plural = resource.rpartition("/")
+        space = f"/namespaces/{namespace or self.namespace}"
+        path = f"/{group}{'' if plural == 'trafficroutes' else space}/{plural}"
+        if path not in self._watches:
+            self._watches[path] = Watch(self.cluster.address, self.cluster.token, path)
+        return self._watches[path]
 
     @property
     def canaries(self) -> Watch:
@@ -300,7 +317,8 @@ class Scene:
     @property
     def routes(self) -> Watch:
         plural = "trafficroutes" if self.by_traffic_route else "meshhttproutes"
-        return self.watch(f"apis/kuma.io/v1alpha1/{plural}")
+        home = SYSTEM_NAMESPACE if self.by_tag else ""
+        return self.watch(f"apis/kuma.io/v1alpha1/{plural}", home)
 
     def status(self, name: str = "podinfo") -> Object:
         found: Object = self.canaries.latest.get(name, {}).get("status") or {}
@@ -356,19 +374,27 @@ class Scene:
         return [one for one, before in zip(found, [None, *found], strict=False) if one != before]
 
     def weights(self, apex: str = "podinfo") -> list[tuple[int, int]]:
-        """Each split that the route has carried, in order, without repetitions."""
-        found = [
+        """Each split that the route has carried, in order, without repetitions. What Kuma 3 leaves
+        of references by name carries none."""
+        splits = (
             _split(route)
             for route in list(self.routes.history)
             if route["metadata"]["name"] in (apex, f"{apex}-{self.namespace}")
             and self._leads_here(route)
-        ]
+        )
+        found = [split for split in splits if split is not None]
         return [one for one, before in zip(found, [None, *found], strict=False) if one != before]
 
     def _leads_here(self, route: Object) -> bool:
-        return not self.by_traffic_route or (
-            f"_{self.namespace}_svc_" in json.dumps(route["spec"]["destinations"])
-        )
+        """Whether a route is about a Service here; some dialects' stand beside those of others."""
+        about = route["spec"].get("destinations") or route["spec"]["to"]
+        elsewhere = self.by_traffic_route or self.by_tag
+        return not elsewhere or f"_{self.namespace}_svc_" in json.dumps(about)
+
+    def _is_ours(self, route: Object) -> bool:
+        """Whether a route was made for a canary here."""
+        marks = route["metadata"].get("annotations") or {}
+        return str(marks.get("flagger.app/canary", "")).startswith(f"{self.namespace}/")
 
     def phases(self, name: str = "podinfo") -> list[str]:
         found = [
@@ -401,14 +427,21 @@ def _content(item: Object) -> str:
     return json.dumps(made, sort_keys=True)
 
 
-def _split(route: Object) -> tuple[int, int]:
+def _split(route: Object) -> tuple[int, int] | None:
     if route["kind"] == "TrafficRoute":
-        shares = [one["weight"] for one in route["spec"]["conf"]["split"]]
-    else:
-        rule = route["spec"]["to"][0]["rules"][0]
-        by_name = {one["name"]: one["weight"] for one in rule["default"]["backendRefs"]}
-        shares = [by_name["podinfo-primary"], by_name["podinfo-canary"]]
-    return shares[0], shares[1]
+        primary, canary = (one["weight"] for one in route["spec"]["conf"]["split"])
+        return primary, canary
+    refs = route["spec"]["to"][0]["rules"][0]["default"]["backendRefs"]
+    shares = {_service(ref): ref["weight"] for ref in refs}
+    if set(shares) == {""}:
+        return None
+    return shares["podinfo-primary"], shares["podinfo-canary"]
+
+
+def _service(ref: Object) -> str:
+    """The Service that a reference leads to, by labels, service tag or name; empty for none."""
+    named: str = ref.get("labels", {}).get(DISPLAY_NAME) or ref.get("name", "")
+    return named.partition("_")[0]
 
 
 @contextlib.contextmanager
