@@ -99,8 +99,7 @@ def ability(files: Files, kuma: Kuma) -> Iterator[Found]:
     for one in [*files.meshed, *unmeshed]:
         told = [problem for judge in _JUDGES for problem in judge(one.canary)]
         for problem in routers(kuma).problems(one.canary):
-            # Protocol and headless Services have rules of their own, the override has one below.
-            if problem not in told and problem.path not in (*_ELSEWHERE, ANNOTATION_PATH):
+            if problem not in told and not problem.path.startswith(_ELSEWHERE):
                 yield said(one.document, problem)
 
 
@@ -122,7 +121,11 @@ _JUDGES: tuple[Judge, ...] = (
     servicepolicies.problems,
     cookies.problems,
 )
-_ELSEWHERE = ("spec.service.appProtocol", "spec.service.headless")
+_ELSEWHERE = (
+    *("spec.service.appProtocol", "spec.service.headless", "spec.analysis.metrics["),
+    ANNOTATION_PATH,
+)
+"""Of these there are rules of their own."""
 
 
 def _judged(files: Files, judge: Judge) -> Iterator[Found]:
