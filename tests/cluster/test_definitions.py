@@ -1,10 +1,11 @@
-"""Definitions of kinds are followed by name, on the lab's API server."""
+"""Definitions of kinds are followed by name, on the lab's API server and one that is scripted."""
 
 import asyncio
 from pathlib import Path
 from typing import Any
 
 from cluster.lab_api import LabApi, lab_api
+from cluster.scripted_api import scripted_api
 from serinus.cluster.definitions import Definitions, may_watch
 from serinus.cluster.kinds import CLUSTERROLEBINDINGS, CLUSTERROLES, CRDS
 
@@ -80,6 +81,28 @@ async def test_what_changes_a_kind_is_told_and_nothing_else(tmp_path: Path) -> N
             await told.again()
             await api.client.delete(CRDS, None, NAMES[0])
             await told.again()
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_definition_that_is_not_served_yet_has_null_for_conditions() -> None:
+    """So a real API server shows it at first; what is told is that it comes, and is served."""
+    made = {**definition("things"), "status": {"conditions": None}}
+    made["metadata"] |= {"resourceVersion": "2", "uid": "x", "generation": 1}
+    served = {"conditions": [{"type": "Established", "status": "True"}]}
+    async with scripted_api() as api:
+        told = Told()
+        definitions = Definitions(api.client, NAMES[:1], told.event.set)
+        running = asyncio.create_task(definitions.run())
+        try:
+            watch = await api.watches.get()
+            await watch.send("ADDED", made)
+            await told.again()
+            made["metadata"]["resourceVersion"] = "3"
+            await watch.send("MODIFIED", {**made, "status": served})
+            await told.again()
+            watch.close()
         finally:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)

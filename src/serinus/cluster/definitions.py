@@ -26,7 +26,9 @@ class _Condition(msgspec.Struct, frozen=True):
 
 
 class _Status(msgspec.Struct, frozen=True):
-    conditions: tuple[_Condition, ...] = ()
+    """``conditions`` are null until the API server has looked at the definition."""
+
+    conditions: tuple[_Condition, ...] | None = None
 
 
 class _Definition(msgspec.Struct, frozen=True):
