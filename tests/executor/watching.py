@@ -1,7 +1,9 @@
 """What a watch tells, kept: every version of every object, in order."""
 
+import contextlib
 import http.client
 import json
+import socket
 import ssl
 import threading
 import time
@@ -25,11 +27,17 @@ class Watch:
         self._path = path
         self._changed = threading.Condition()
         self._stopped = False
+        self._socket: socket.socket | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
+        """Hang up, too: an API server that is to end waits for who still listens."""
         self._stopped = True
+        listening = self._socket
+        if listening is not None:
+            with contextlib.suppress(OSError):
+                listening.shutdown(socket.SHUT_RDWR)
 
     def until(self, holds: Callable[[], T], what: object = "", patience: float = PATIENCE) -> T:
         """Wait until ``holds`` is true of what has been seen; its value."""
@@ -72,10 +80,13 @@ class Watch:
                 kind = {"kind": listed["kind"].removesuffix("List")}
                 self._take("ADDED", {**kind, **item})
         version = listed["metadata"]["resourceVersion"]
+        connection.close()
         connection = self._connect()
         connection.request(
             "GET", f"{self._path}?watch=true&resourceVersion={version}", headers=self._headers
         )
+        # The answer takes it from the connection.
+        self._socket = connection.sock
         for line in connection.getresponse():
             if self._stopped:
                 return
