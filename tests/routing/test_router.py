@@ -61,6 +61,7 @@ async def test_a_route_of_flaggers_is_taken_over_with_its_weights(cluster: Clust
         ours = cluster.server.get(TRAFFICROUTES, None, "podinfo")
         unmarked = merge(ours, {"metadata": {"annotations": {"flagger.app/canary": None}}})
         await cluster.put(TRAFFICROUTES, unmarked)
+        assert cluster.router.drift(cluster.canary) == (), "nobody changed anything"
         assert await cluster.carry(SPLIT) == 1
         assert "spec" not in cluster.server.writes[-1][2]
 

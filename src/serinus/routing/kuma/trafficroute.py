@@ -178,7 +178,8 @@ class TrafficRouteRouter:
 
     def drift(self, canary: Canary) -> tuple[str, ...]:
         live = self._live(canary)
-        if live is None:
+        if live is None or CANARY not in live.metadata.annotations:
+            # One of Flagger's is taken over, which is no repair.
             return ()
         return paths(route_change(canary, live, carried_traffic(canary, live) or AT_REST))
 
