@@ -105,6 +105,14 @@ def test_from_2_7_to_2_14_in_mid_rollout(scene: Scene) -> None:
     assert [line for line in operator.log() if line["level"] == "error"] == []
 
 
+@pytest.mark.parametrize("version", ["2.7"])
+def test_a_control_plane_that_is_elsewhere_is_asked_for(scene: Scene) -> None:
+    scene.start("-kuma-system-namespace=nowhere", everywhere=True)
+    scene.apply(scene.target(), scene.canary())
+    scene.await_message('namespaces "nowhere" not found')
+    scene.await_message("tell the operator by -kuma-system-namespace")
+
+
 def test_a_kind_that_comes_is_followed_at_once(scene: Scene) -> None:
     """Well before it would be looked up where the API server tells nothing."""
     operator = scene.start(everywhere=True)

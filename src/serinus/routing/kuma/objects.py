@@ -22,6 +22,7 @@ from serinus.cluster.written import Written
 from serinus.routing.kuma.addressing import Home
 from serinus.routing.kuma.belonging import CANARY, MESH_LABEL, belongs, mark, owners_with
 from serinus.routing.kuma.writing import Json, View, bring_about, collect, metadata_change
+from serinus.routing.router import RoutingError
 
 Marks = tuple[Mapping[str, str], Mapping[str, str]]
 """Labels and annotations that an object is to have, beside those of its mesh and its home."""
@@ -96,17 +97,28 @@ class Objects(Generic[View]):
     async def have(
         self, home: Home, body: Callable[[], Json], change: Callable[[View], Json]
     ) -> list[Written]:
-        """Create ``body`` there, or merge in what ``change`` finds to be different."""
-        return await bring_about(
-            self._client,
-            self.resource,
-            home.namespace,
-            home.name,
-            self.live(home),
-            decode=self._decode,
-            body=body,
-            change=change,
-        )
+        """Create ``body`` there, or merge in what ``change`` finds to be different.
+
+        Raises `RoutingError` where there is no such namespace of Kuma's, else the API's error.
+        """
+        try:
+            return await bring_about(
+                self._client,
+                self.resource,
+                home.namespace,
+                home.name,
+                self.live(home),
+                decode=self._decode,
+                body=body,
+                change=change,
+            )
+        except NotFound as error:
+            if home.owned or error.details.get("kind") != "namespaces":
+                raise
+            raise RoutingError(
+                f"this Kuma takes a {self.resource.kind} in the namespace of its control plane "
+                f"only ({error}); tell the operator by -kuma-system-namespace which that is"
+            ) from error
 
     async def remove(self, canary: Canary, *, but: Collection[Home] = ()) -> None:
         """Delete the canary's own, wherever they stand ``but`` for those at these homes."""
