@@ -3,9 +3,8 @@
 from typing import Any, Final
 
 from serinus.lab.apiserver.representation import Obj
-from serinus.lab.apiserver.rest import strategy
 from serinus.lab.apiserver.rest.call import Api
-from serinus.lab.apiserver.rest.lifecycle import mark_deleted, now
+from serinus.lab.apiserver.rest.lifecycle import CRD_FINALIZER, mark_deleted, now
 from serinus.lab.apiserver.schema.prune import prune
 from serinus.lab.apiserver.store import GroupResource
 
@@ -93,7 +92,7 @@ def finish(api: Api, name: str) -> None:
         return
     if api.store.list((spec["group"], spec["names"]["plural"])):
         return
-    left = [item for item in metadata.get("finalizers") or () if item != strategy.CRD_FINALIZER]
+    left = [item for item in metadata.get("finalizers") or () if item != CRD_FINALIZER]
     metadata["finalizers"] = left
     if left:
         api.store.put(RESOURCE, crd)

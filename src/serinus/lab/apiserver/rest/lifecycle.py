@@ -24,6 +24,9 @@ _GENERATION_GROUPS = frozenset(
 )
 _CORE_GENERATION = frozenset({"pods", "replicationcontrollers"})
 
+CRD_FINALIZER: Final = "customresourcecleanup.apiextensions.k8s.io"
+"""It keeps a CustomResourceDefinition until the last object of its kind is gone."""
+
 
 def now() -> str:
     """The time as Kubernetes writes it: UTC, whole seconds."""

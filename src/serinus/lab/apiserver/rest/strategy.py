@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from serinus.lab.apiserver import errors
+from serinus.lab.apiserver import crds, errors
 from serinus.lab.apiserver.representation import Obj
 from serinus.lab.apiserver.rest import jobs, services
 from serinus.lab.apiserver.rest.call import Api
+from serinus.lab.apiserver.rest.lifecycle import CRD_FINALIZER
 from serinus.lab.apiserver.schema.registry import Kind
 
 TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
-CRD_FINALIZER = "customresourcecleanup.apiextensions.k8s.io"
 
 
 def prepare_create(kind: Kind, obj: Obj) -> None:
@@ -157,8 +157,6 @@ def check_namespace(api: Api, kind: Kind, namespace: str, name: str) -> None:
 
 def removed(api: Api, kind: Kind, obj: Obj) -> None:
     """The consequences of an object's disappearance: the last object of a deleted CRD frees it."""
-    from serinus.lab.apiserver import crds
-
     if (kind.group, kind.plural) == crds.RESOURCE:
         api.registry.remove_crd(obj["metadata"]["name"])
     elif kind.is_custom:
