@@ -8,6 +8,7 @@ two namespaces of its own, where Kuma obeys it.
 """
 
 import re
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,16 +18,15 @@ from typing import Any
 
 import yaml
 
-from serinus.lab.demo.pace import Pace
 from story.callers import TESTER, Answer, Caller, read_answers
 from story.stage import Stage
 from story.story_lab import StoryLab, story_lab
 
-PACE = Pace(interval="1s", success_rate="8s", request_duration="8s", hey="20s")
-LOAD = 100
-"""Requests a second, sent through promotion and rollback."""
-USERS = 4
+USERS, RATE = 5, 25
+"""Of the steady load: callers, and the requests a second of each. Together more than a hundred,
+since a curl that was late does not make up for it."""
 ENOUGH = 5000
+"""Requests that promotion and rollback have to see."""
 MARK = "flagger.app/canary"
 """The annotation that says whose an object is."""
 KINDS = (
@@ -107,18 +107,24 @@ class Act:
     """What else was looked at, by what it is called."""
 
     @property
-    def failures(self) -> list[str]:
-        """Answers that no user should see."""
-        return [
-            f"{name}: {answer}"
-            for name, answers in self.seen.items()
-            for answer in answers
-            if answer.side == "failed"
-        ]
+    def all(self) -> list[Answer]:
+        """Whoever was answered."""
+        return [answer for answers in self.seen.values() for answer in answers]
 
     def count(self, side: str) -> int:
         """How many of all answers came from there."""
-        return sum(answer.side == side for answers in self.seen.values() for answer in answers)
+        return sum(answer.side == side for answer in self.all)
+
+    def none_failed(self) -> bool:
+        """Whether each request was answered with a 200; AssertionError says whose was not."""
+        failed = [
+            f"{name}: {answer}, after {answers[place - 1] if place else 'nothing'}"
+            for name, answers in self.seen.items()
+            for place, answer in enumerate(answers)
+            if answer.side == "failed"
+        ]
+        assert not failed, "\n".join(failed)
+        return True
 
 
 @dataclass(slots=True)
@@ -140,7 +146,7 @@ class MatrixStage(Stage):
         self.weights = {f"{dialect.prefix}weights": dialect for dialect in dialects}
         self.others = {f"{dialect.prefix}others": dialect for dialect in dialects}
         examples = dict.fromkeys(self.weights, EXAMPLES["weights"])
-        super().__init__(lab, examples | dict.fromkeys(self.others, EXAMPLES["ab"]), PACE)
+        super().__init__(lab, examples | dict.fromkeys(self.others, EXAMPLES["ab"]))
 
     def manifest(self, namespace: str, example: str) -> str:
         dialect = (self.weights | self.others)[namespace]
@@ -154,6 +160,10 @@ class MatrixStage(Stage):
             spec["analysis"]["stepWeight"] = 10
         else:
             spec["revertOnDeletion"] = True
+            # Nothing here is to fail, so what is hurried may find no samples for a while.
+            spec["analysis"] |= {"interval": "1s", "threshold": 20}
+        if example == EXAMPLES["mirror"]:
+            spec["analysis"]["iterations"] = 10
         if example == EXAMPLES["affinity"] and "affinity" not in dialect.refuses:
             spec["service"]["timeout"] = "15s"
             spec["service"]["retries"] = {"attempts": 2, "perTryTimeout": "5s", "retryOn": "5xx"}
@@ -250,14 +260,14 @@ def through_weights(
     """A promotion, a rollback, both under one steady load, and a deletion that leaves nothing."""
     promotion, rollback, whole = Act("Succeeded"), Act("Failed"), Act("")
     names = [f"user-{number}" for number in range(1, USERS + 1)]
-    users = [Caller(stage.lab, namespace, name, rate=LOAD // USERS) for name in names]
+    users = [Caller(stage.lab, namespace, name, rate=RATE) for name in names]
+    began = time.monotonic()
     with calling(whole, *users):
         stage.release(namespace, "6.0.1")
         stage.until_weight(namespace, 1)
         promotion.found["routes"] = stage.ours(namespace)
         stage.until_phase(namespace, "Succeeded")
         promotion.told = stage.told(namespace)
-        marks = [user.so_far for user in users]
         stage.release(namespace, "6.0.2")
         stage.until_weight(namespace, 20)
         failing = {"host": "podinfo-canary", "path": "/status/500"}
@@ -265,8 +275,11 @@ def through_weights(
             stage.until_phase(namespace, "Failed")
         rollback.told = stage.told(namespace)
         stage.lab.until(lambda: sum(user.so_far for user in users) > ENOUGH, 120, "enough requests")
-    for name, mark in zip(names, marks, strict=True):
-        promotion.seen[name], rollback.seen[name] = whole.seen[name][:mark], whole.seen[name][mark:]
+    rate = len(whole.all) / (time.monotonic() - began)
+    promotion.found["rate"] = rollback.found["rate"] = rate
+    for name, answers in whole.seen.items():
+        turn = [answer.version for answer in answers].index("6.0.2")
+        promotion.seen[name], rollback.seen[name] = answers[:turn], answers[turn:]
     yield "weights", promotion
     yield "rollback", rollback
     stage.delete(namespace)
@@ -303,19 +316,27 @@ def ab_testing(stage: MatrixStage, namespace: str) -> Act:
 
 
 def mirroring(stage: MatrixStage, namespace: str) -> Act:
-    """Copies are counted in the midst of it, straight from the pod; a scrape is not counted."""
     act = Act("Succeeded")
     with calling(act, Caller(stage.lab, namespace, "mirrored")):
         stage.release(namespace, "6.0.2")
-        stage.until(namespace, lambda status: status["phase"] == "Progressing", "a rollout")
-        stage.until(namespace, lambda status: status.get("iterations", 0) >= 2, "two iterations")
-        metrics = stage.lab.sh(f"{TESTER} curl -s http://podinfo-canary.{namespace}:9898/metrics")
-        act.found["during"] = stage.status(namespace)
+        stage.until(
+            namespace,
+            lambda status: status["phase"] == "Progressing" and status.get("iterations", 0) > 0,
+            "an iteration",
+        )
+        stage.lab.until(lambda: copied(stage, namespace, act), 30, "copies")
         stage.until_phase(namespace, "Succeeded")
-    counts = re.findall(r'_count\{method="GET",path="/",[^}]*\} (\d+)', metrics)
-    act.found["copies"] = sum(map(int, counts))
     act.told = stage.told(namespace)
     return act
+
+
+def copied(stage: MatrixStage, namespace: str, act: Act) -> bool:
+    """Whether the canary got copies. They are counted straight from its pod; a scrape is not
+    counted. As long as it has no weight there is nothing else that it could have got."""
+    metrics = stage.lab.sh(f"{TESTER} curl -s http://podinfo-canary.{namespace}:9898/metrics")
+    counts = re.findall(r'_count\{method="GET",path="/",[^}]*\} (\d+)', metrics)
+    act.found["copies"] = sum(map(int, counts))
+    return act.found["copies"] > 0 and stage.status(namespace)["canaryWeight"] == 0
 
 
 def affinity(stage: MatrixStage, namespace: str) -> Act:

@@ -14,7 +14,7 @@ TITLES = {
 }
 """Act -> what a person reads."""
 
-_HEAD = ["dialect", "strategy", "primary", "canary", "failed", "copies", "end"]
+_HEAD = ["dialect", "strategy", "primary", "canary", "failed", "copies", "a second", "end"]
 
 
 def rows(played: Mapping[str, Played]) -> list[str]:
@@ -33,14 +33,15 @@ def rows(played: Mapping[str, Played]) -> list[str]:
 
 
 def _counts(act: Act) -> list[str]:
-    sides = [str(act.count(side)) for side in ("primary", "canary", "failed")]
-    return [*sides, str(act.found.get("copies", "")), act.ended]
+    sides = [act.count(side) for side in ("primary", "canary", "failed")]
+    copies, rate = act.found.get("copies", ""), act.found.get("rate")
+    return [*map(str, sides), str(copies), "" if rate is None else f"{rate:.0f}", act.ended]
 
 
 def _line(row: list[str], widths: list[int]) -> str:
     """Texts to the left, numbers to the right."""
     aligned = [
-        cell.rjust(width) if 2 <= column <= 5 else cell.ljust(width)
+        cell.rjust(width) if 2 <= column <= 6 else cell.ljust(width)
         for column, (cell, width) in enumerate(zip(row, widths, strict=True))
     ]
     return "  ".join(aligned).rstrip()

@@ -5,7 +5,6 @@ A dialect that has no such strategy says so, by field, and changes nothing.
 """
 
 import itertools
-from collections.abc import Callable
 
 import pytest
 
@@ -23,12 +22,8 @@ def stretches(answers: list[Answer]) -> list[str]:
     return [side for side, _ in itertools.groupby(answer.side for answer in answers)]
 
 
-def refuses(strategy: str) -> Callable[[Dialect], bool]:
-    return lambda dialect: strategy in dialect.refuses
-
-
-def those(holds: Callable[[Dialect], bool]) -> pytest.MarkDecorator:
-    chosen = [dialect for dialect in DIALECTS if holds(dialect)]
+def those_with(strategy: str) -> pytest.MarkDecorator:
+    chosen = [dialect for dialect in DIALECTS if strategy not in dialect.refuses]
     return pytest.mark.parametrize("dialect", chosen, ids=lambda dialect: dialect.name)
 
 
@@ -50,7 +45,7 @@ def canary_shares(act: Act) -> tuple[float, float]:
 def test_weights(dialect: Dialect, played: Played) -> None:
     """From 10 to 50 percent: fewer at first, more later, and never most of them."""
     act = played.act("weights")
-    assert act.failures == []
+    assert act.none_failed()
     for weight in (10, 20, 30, 40, 50):
         namespace = f"{dialect.prefix}weights"
         assert f"Advance podinfo.{namespace} canary weight {weight}" in act.told
@@ -58,7 +53,7 @@ def test_weights(dialect: Dialect, played: Played) -> None:
     assert 0.05 < first < second < 0.6
     for answers in act.seen.values():
         assert str(answers[0]) == OLD
-        assert answers[-1] == Answer("primary", "6.0.1")
+        assert answers[-1] == Answer("primary", "6.0.1"), "until the next version comes"
     kind, home = dialect.home
     namespace = f"{dialect.prefix}weights"
     assert act.found["routes"] == {(kind, namespace if home == APP else home)}
@@ -68,26 +63,25 @@ def test_weights(dialect: Dialect, played: Played) -> None:
 def test_rollback(dialect: Dialect, played: Played) -> None:
     """The new version is bad, yet no user is answered badly, and all return to the old one."""
     act = played.act("rollback")
-    assert act.failures == []
+    assert act.none_failed()
     assert 0.05 < max(canary_shares(act)) < 0.5
     for answers in act.seen.values():
         assert set(answers) == {Answer("primary", "6.0.1"), Answer("canary", "6.0.2")}
         assert answers[-1] == Answer("primary", "6.0.1")
-    text = "failed checks threshold reached"
-    assert any(text in told for told in act.told)
+    assert any("failed checks threshold reached" in told for told in act.told)
 
 
 @EVERY
 def test_as_many_requests_as_it_takes(dialect: Dialect, played: Played) -> None:
     acts = [played.act(name) for name in ("weights", "rollback")]
-    assert sum(len(answers) for act in acts for answers in act.seen.values()) >= ENOUGH
+    assert sum(len(act.all) for act in acts) >= ENOUGH
 
 
 @EVERY
 def test_ab_testing(dialect: Dialect, played: Played) -> None:
     """Who matches sees the canary as long as there is one; nobody else ever does."""
     act = played.act("ab")
-    assert act.failures == []
+    assert act.none_failed()
     for name in ("header", "cookie"):
         assert course(act.seen[name]) == [OLD, "canary 6.0.1", "primary 6.0.1"]
     for name in ("no-header", "other-header"):
@@ -95,22 +89,21 @@ def test_ab_testing(dialect: Dialect, played: Played) -> None:
         assert act.seen[name][-1] == Answer("primary", "6.0.1")
 
 
-@those(lambda dialect: "mirror" not in dialect.refuses)
+@those_with("mirror")
 def test_mirror(dialect: Dialect, played: Played) -> None:
     """While requests are mirrored, users see the primary alone, and the canary gets copies."""
     act = played.act("mirror")
-    assert act.failures == []
+    assert act.none_failed()
     assert course(act.seen["mirrored"]) == ["primary 6.0.1", "canary 6.0.2", "primary 6.0.2"]
-    assert act.found["during"]["canaryWeight"] == 0, "too late: not all of these are copies"
     assert act.found["copies"] > 0
     assert "Stop traffic mirroring and route all traffic to canary" in act.told
 
 
-@those(lambda dialect: "affinity" not in dialect.refuses)
+@those_with("affinity")
 def test_session_affinity(dialect: Dialect, played: Played) -> None:
     """Who came to the canary stays there to the end; with the next rollout all start anew."""
     act = played.act("affinity")
-    assert act.failures == []
+    assert act.none_failed()
     held = [name for name in act.seen if name.startswith("held-")]
     for name, jar in zip(held, act.found["jars"], strict=True):
         assert stretches(act.seen[name]) == ["primary", "canary", "primary"], name
@@ -133,9 +126,9 @@ def test_session_affinity(dialect: Dialect, played: Played) -> None:
 def test_what_a_dialect_cannot_do(dialect: Dialect, strategy: str, played: Played) -> None:
     """The field is named, with what to do; meanwhile a version that is released reaches nobody."""
     act = played.act(strategy)
-    assert act.failures == []
+    assert act.none_failed()
     assert act.found["refusal"].startswith(FIELDS[strategy])
-    assert "provider kuma" in act.found["refusal"] or "remove it" in act.found["refusal"]
+    assert "remove it" in act.found["refusal"]
     assert course(act.seen[f"not-{strategy}"]) == ["primary 6.0.1"]
 
 
@@ -143,7 +136,7 @@ def test_what_a_dialect_cannot_do(dialect: Dialect, strategy: str, played: Playe
 def test_finalise(dialect: Dialect, played: Played) -> None:
     """Deleted in mid-rollout, it gives the apex back to the target, and no caller notices."""
     act = played.act("finalise")
-    assert act.failures == []
+    assert act.none_failed()
     assert act.found["before"], "there was nothing to take away"
     assert act.found["selector"] == {"app": "podinfo"}
     for answers in act.seen.values():

@@ -8,20 +8,19 @@ from typing import Any
 import yaml
 
 from serinus.lab.demo import manifests
-from serinus.lab.demo.pace import SHORT, Pace, quickened
+from serinus.lab.demo.pace import quickened
 from story.story_lab import StoryLab
 
 
 class Stage:
     """The lab with a podinfo and a canary in each of the namespaces.
 
-    ``examples``: namespace -> the example that is played in it, at ``pace``.
+    ``examples``: namespace -> the example that is played in it.
     """
 
-    def __init__(self, lab: StoryLab, examples: Mapping[str, str], pace: Pace = SHORT) -> None:
+    def __init__(self, lab: StoryLab, examples: Mapping[str, str]) -> None:
         self.lab = lab
         self._examples = examples
-        self._pace = pace
 
     def prepare(self) -> None:
         lab = self.lab
@@ -41,9 +40,8 @@ class Stage:
             self.until_phase(namespace, "Initialized")
 
     def manifest(self, namespace: str, example: str) -> str:
-        """An example at the stage's pace, moved into ``namespace``; the load tester stays."""
-        text = (manifests.root() / "examples" / f"{example}.yaml").read_text()
-        text = quickened(text, self._pace)
+        """An example at a test's pace, moved into ``namespace``; the load tester stays."""
+        text = quickened((manifests.root() / "examples" / f"{example}.yaml").read_text())
         text = re.sub(r"\b(podinfo|podinfo-canary|receiver)\.test\b", rf"\1.{namespace}", text)
         text = text.replace("namespace: test", f"namespace: {namespace}")
         if example != "gated":
