@@ -20,6 +20,7 @@ TOGETHER = {
     "tests/lab/controlplane/": "labs",
     "tests/lab/mesh/": "labs",
     "tests/routing/test_obeyed.py": "labs",
+    "tests/kuma/test_upgrade.py": "labs",
 }
 """Paths with one control plane for all their tests, or one list that all of them fill; and labs and
 other crowds of Envoys, of which only one can run at a time: a user has 128 inotify instances, and

@@ -4,14 +4,13 @@ ends. Only the route differs."""
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-import yaml
 
 from serinus.lab.demo import manifests
 from serinus.lab.demo.pace import SHORT, shortened
 from serinus.lab.mesh.versions import PLAYED
+from story.routes import check_route_at_rest
 from story.story_lab import KUMAS, StoryLab, Terminal, Told, story_lab
 
 pytestmark = [pytest.mark.story, pytest.mark.lab, pytest.mark.timeout(400)]
@@ -30,17 +29,13 @@ PROMOTION = [
 """The guide also shows its autoscaler adding a pod between 25 and 30; whether that happens, and
 when, is a matter of load, so it is not asked for."""
 
-GOLDEN = Path(__file__).parent.parent / "kuma" / "golden"
 DIALECTS = {
     "1.8": "trafficroute",
     "2.7": "service-tag-system",
     "2.14": "meshservice-name",
     "3.0": "labels",
 }
-"""Kuma -> the folder of `GOLDEN` that says what its routes are like."""
-
-KUMAS_OWN = "route-all-default"
-"""The TrafficRoute that Kuma gives a new mesh, until 2.5."""
+"""Kuma -> the dialect that is chosen in it."""
 
 ROLLBACK = [
     r"Starting canary analysis for podinfo\.test",
@@ -80,26 +75,11 @@ def check_generated_objects(lab: StoryLab) -> None:
         "service/podinfo-canary service/podinfo-primary -o name"
     )
     assert len(listed.split()) == 8
-    check_route(lab)
+    check_route_at_rest(lab, DIALECTS[lab.info.kuma])
     check_warning(lab)
     assert lab.get("-n test deployment/podinfo")["spec"]["replicas"] == 0
     selector = lab.get("-n test service/podinfo")["spec"]["selector"]
     assert selector == {"app": "podinfo-primary"}
-
-
-def check_route(lab: StoryLab) -> None:
-    """There is one route of ours, of the kind, at the place and with the references that this Kuma
-    obeys; and none that another would."""
-    text = (GOLDEN / DIALECTS[lab.info.kuma] / "at-rest.yaml").read_text()
-    golden = yaml.safe_load(text)
-    served = lab.sh("kubectl api-resources --api-group=kuma.io -o name").split()
-    kinds = ",".join(kind for kind in served if kind.endswith("routes.kuma.io"))
-    routes = lab.get(f"--all-namespaces {kinds}")["items"]
-    (route,) = (one for one in routes if one["metadata"]["name"] != KUMAS_OWN)
-    assert route["kind"] == golden["kind"]
-    assert route["spec"] == golden["spec"]
-    for what in ("name", "namespace"):
-        assert route["metadata"].get(what) == golden["metadata"].get(what)
 
 
 def check_warning(lab: StoryLab) -> None:
