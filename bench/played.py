@@ -13,7 +13,8 @@ from aiohttp import web
 from serinus.cluster.cache import Cache, Change
 from serinus.cluster.client import Client
 from serinus.cluster.errors import Conflict, NotFound
-from serinus.cluster.kinds import DEPLOYMENTS, MESHSERVICES, SERVICES
+from serinus.cluster.kinds import DATAPLANES, DEPLOYMENTS, MESHSERVICES, SERVICES
+from serinus.lab.mesh.versions import KumaVersion
 
 WORKERS = 16
 
@@ -109,12 +110,29 @@ class _Service(msgspec.Struct):
     spec: dict[str, Any]
 
 
-class MeshServices:
-    """Makes the MeshService of every Service, as Kuma's control plane does in the world of 2.14."""
+def dataplane(name: str, namespace: str) -> dict[str, Any]:
+    """Kuma's object for a pod of that canary, for a Kuma that goes by service tags."""
+    inbound = {
+        "port": 9898,
+        "tags": {"kuma.io/service": f"{name}-canary_{namespace}_svc_9898"},
+        "health": {"ready": True},
+    }
+    return {
+        "apiVersion": DATAPLANES.api_version,
+        "kind": DATAPLANES.kind,
+        "mesh": "default",
+        "metadata": {"name": name},
+        "spec": {"networking": {"address": "10.0.0.1", "inbound": [inbound]}},
+    }
 
-    def __init__(self, client: Client, namespace: str) -> None:
+
+class MeshServices:
+    """Makes the MeshService of every Service, as Kuma's control plane does from 2.9 on."""
+
+    def __init__(self, client: Client, namespace: str, kuma: KumaVersion) -> None:
         self._client = client
         self._namespace = namespace
+        self._by_tags = kuma.inbound_tags
         decoder = msgspec.json.Decoder(_Service)
         self._cache: Cache[_Service] = Cache(client, SERVICES, decoder.decode, namespace=namespace)
         self._due: asyncio.Queue[tuple[str, _Service]] = asyncio.Queue()
@@ -142,14 +160,17 @@ class MeshServices:
                 }
                 for port in service.spec["ports"]
             ]
+            pods = service.spec.get("selector") or {}
+            selector = (
+                {"dataplaneTags": pods}
+                if self._by_tags
+                else {"dataplaneLabels": {"matchLabels": pods}}
+            )
             body = {
                 "apiVersion": MESHSERVICES.api_version,
                 "kind": MESHSERVICES.kind,
                 "metadata": {"name": name, "labels": {"kuma.io/mesh": "default"}},
-                "spec": {
-                    "ports": ports,
-                    "selector": {"dataplaneTags": service.spec.get("selector") or {}},
-                },
+                "spec": {"ports": ports, "selector": selector},
             }
             await self._client.create(MESHSERVICES, self._namespace, body)
 
@@ -201,16 +222,14 @@ class Peers:
 
     def _series(self, query: str, now: float, span: float) -> list[str]:
         """One pod of each canary, ten requests a second, all good and within 10 ms."""
-        metric, label = query.partition("{")[0], "service"
-        if "kuma_io_service=~" in query:
-            label = "kuma_io_service"
+        metric = query.partition("{")[0]
         times = [
             at
             for at in range(int(now - span), int(now) + 1)
             if at % SCRAPE == 0 and at > now - span
         ]
-        tags = set(re.findall(r"[a-z0-9-]+_[a-z0-9-]+_svc_", query))
-        self.asked_of += len(tags)
+        owners = _owners(query)
+        self.asked_of += len(owners)
         values = ",".join(f'[{at},"{10 * (at % 10_000_000)}"]' for at in times)
         none = ",".join(f'[{at},"0"]' for at in times)
         each = [("envoy_response_code", "200", values)]
@@ -221,10 +240,22 @@ class Peers:
         return [
             f'{{"metric":{{"__name__":"{metric}","envoy_cluster_name":"localhost_9898",'
             f'"instance":"10.0.0.1:5670","job":"kuma-dataplanes","mesh":"default",'
-            f'"{label}":"{tag}9898","{name}":"{value}"}},"values":[{samples}]}}'
-            for tag in tags
+            f'{owner},"{name}":"{value}"}},"values":[{samples}]}}'
+            for owner in owners
             for name, value, samples in each
         ]
+
+
+def _owners(query: str) -> list[str]:
+    """The labels by which one tells whose a series is, for each canary that is asked about: the
+    service tag, or in Kuma 3 the pod."""
+    tags = set(re.findall(r"[a-z0-9-]+_[a-z0-9-]+_svc_", query))
+    label = "kuma_io_service" if "kuma_io_service=~" in query else "service"
+    if tags:
+        return [f'"{label}":"{tag}9898"' for tag in tags]
+    pods = re.search(r'namespace=~"([^"]+)",pod=~"([^"]+)"', query)
+    names = re.findall(r"app-[0-9]+", pods[2]) if pods else ()
+    return [f'"namespace":"{pods[1]}","pod":"{name}-7d9f6b5c4d-x2z4k"' for name in set(names)]
 
 
 def _answer(kind: str, result: str) -> web.Response:

@@ -33,15 +33,15 @@ import yaml
 REPOSITORY = Path(__file__).parents[1]
 sys.path[:0] = [str(REPOSITORY / "tests"), str(REPOSITORY / "bench")]
 
-from played import Deployments, MeshServices, Peers  # noqa: E402
+from played import Deployments, MeshServices, Peers, dataplane  # noqa: E402
 
 from controlplane import ControlPlane  # noqa: E402
 from serinus.cluster.cache import Cache, Change  # noqa: E402
 from serinus.cluster.client import Client, PatchKind  # noqa: E402
-from serinus.cluster.kinds import CANARIES, DEPLOYMENTS, EVENTS  # noqa: E402
+from serinus.cluster.kinds import CANARIES, DATAPLANES, DEPLOYMENTS, EVENTS  # noqa: E402
 from serinus.lab.mesh.crds import definitions  # noqa: E402
-from serinus.lab.mesh.defaults import mesh, policies  # noqa: E402
-from serinus.lab.mesh.versions import played  # noqa: E402
+from serinus.lab.mesh.defaults import mesh, namespaces, policies  # noqa: E402
+from serinus.lab.mesh.versions import PLAYED, SYSTEM_NAMESPACE, played  # noqa: E402
 
 Object = dict[str, Any]
 
@@ -49,6 +49,7 @@ OPERATOR, WRITER, NAMESPACE = "operator", "writer", "bench"
 SERINUS = (
     f"{sys.executable} -m serinus.operator -kubeconfig={{kubeconfig}}"
     " -metrics-server={prometheus} -listen=127.0.0.1 -port=0 -minimum-interval=1s"
+    f" -kuma-system-namespace={SYSTEM_NAMESPACE}"
 )
 PROBES = 100
 """How many revisions are changed one by one, with a pause between them, before all the others."""
@@ -220,7 +221,7 @@ class Bench:
             ],
         }
         space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
-        self.plane.apply(space, mesh(self.kuma), *routes, binding)
+        self.plane.apply(space, *namespaces(), mesh(self.kuma), *routes, binding)
 
     def _serves(self) -> bool:
         paths = ("flagger.app/v1beta1/canaries", "kuma.io/v1alpha1/meshes")
@@ -249,7 +250,7 @@ class Bench:
             seen, news = Seen(client), News(client)
             works = [Deployments(client, NAMESPACE).run(), seen.cache.run()]
             if self.kuma.has_meshservice:
-                works.append(MeshServices(client, NAMESPACE).run())
+                works.append(MeshServices(client, NAMESPACE, self.kuma).run())
             tasks = [ran.create_task(work) for work in works]
             operator = self.start_operator(peers.address)
             try:
@@ -271,6 +272,9 @@ class Bench:
         operator: "subprocess.Popen[bytes]",
     ) -> None:
         await each(self.names, lambda name: client.create(DEPLOYMENTS, NAMESPACE, deployment(name)))
+        if self.kuma.has_meshhttproute and not self.kuma.has_meshservice:
+            pods = (DATAPLANES, NAMESPACE)
+            await each(self.names, lambda name: client.create(*pods, dataplane(name, NAMESPACE)))
         await asyncio.sleep(SETTLE)
         sys.stderr.write("canaries are made\n")
         began = time.monotonic()
@@ -409,7 +413,7 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("n", type=int, help="number of canaries")
     parser.add_argument("interval", type=int, help="their analysis interval in seconds")
-    parser.add_argument("--kuma", default="1.8", help="1.8 (TrafficRoute) or 2.14 (MeshHTTPRoute)")
+    parser.add_argument("--kuma", default="1.8", choices=PLAYED, help="whose routes there are")
     parser.add_argument("--intervals", type=int, default=3, help="intervals to measure progressing")
     parser.add_argument("--operator-cmd", help="another operator; see above")
     parser.add_argument(
@@ -433,6 +437,9 @@ def main() -> None:
             kubelet=False,
             frugal=False,
             api_server_flags=("--profiling=true",) if wanted.profile else (),
+            # As kubeadm has it. Else nobody who watches a kind in which nothing happens hears that
+            # the API server is there, and each has to list it anew every minute or so.
+            etcd_flags=("--watch-progress-notify-interval=5s",),
             users={OPERATOR: (), WRITER: ("system:masters",)},
         ) as plane,
     ):
