@@ -5,6 +5,7 @@ the newest. There is no data plane: the kubelet is played, Prometheus and the ho
 API server enforces owners' permissions, which is what the right to update finalizers is there for.
 """
 
+import asyncio
 import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 import yaml
 
 from controlplane import ControlPlane, Missing, program
+from controlplane.plane import ADMIN
 from deploy.features import keda, others
 from executor.process import REPOSITORY, Operator
 from executor.scene import Scene
@@ -25,7 +27,7 @@ from serinus.lab.mesh.crds import definitions
 from serinus.lab.mesh.crds.gateway import gateway_definitions
 from serinus.lab.mesh.defaults import mesh, namespaces
 from serinus.lab.mesh.versions import PLAYED, SYSTEM_NAMESPACE, played
-from serinus.routing.kuma.discovery import CONTROL_PLANES, CRD_NAMES
+from serinus.routing.kuma.discovery import CONTROL_PLANES, CRD_NAMES, KumaKinds, discover
 
 pytestmark = pytest.mark.controlplane
 
@@ -35,6 +37,9 @@ Right = tuple[str, str, str, str]
 
 HOME = "serinus-system"
 ACCOUNT = f"system:serviceaccount:{HOME}:flagger"
+SOMEBODY = "somebody"
+"""Who is known to the API server and has no rights."""
+
 OLDEST, *LATER = PLAYED
 DIALECTS = {
     "1.8": "TrafficRoute",
@@ -57,6 +62,7 @@ class Installed(RealCluster):
         self.plane = ControlPlane(
             root,
             audit=True,
+            users={SOMEBODY: ()},
             api_server_flags=["--enable-admission-plugins=OwnerReferencesPermissionEnforcement"],
         )
 
@@ -236,6 +242,16 @@ def notice(operator: Operator, scene: Scene) -> None:
     scene.cluster.plane.until(leads)
 
 
+def kinds(cluster: Installed, user: str) -> KumaKinds:
+    """What somebody sees of the Kuma that there is."""
+
+    async def seen() -> KumaKinds:
+        async with cluster.plane.client(user) as client:
+            return await discover(client, system_namespace=SYSTEM_NAMESPACE)
+
+    return asyncio.run(seen())
+
+
 @pytest.mark.timeout(400)
 def test_the_story_asks_for_all_that_the_chart_allows_and_for_no_more(upgraded: Installed) -> None:
     cluster = upgraded
@@ -253,6 +269,8 @@ def test_the_story_asks_for_all_that_the_chart_allows_and_for_no_more(upgraded: 
                 deletion(scene)
                 if version == "2.14":
                     others(scene)
+            # An operator of one namespace has to go by what everybody is told.
+            cluster.plane.until(lambda: kinds(cluster, SOMEBODY) == kinds(cluster, ADMIN))
         assert operator.stop() == 0
         log = operator.log()
     assert [line for line in log if line["level"] == "error"] == []

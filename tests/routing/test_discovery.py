@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from cluster.lab_api import LabApi, lab_api
+from cluster.scripted_api import scripted_api
 from serinus.cluster.client import PatchKind
-from serinus.cluster.errors import ApiError
+from serinus.cluster.errors import ApiError, NotFound
 from serinus.cluster.kinds import CRDS, DEPLOYMENTS
 from serinus.lab.mesh.crds import definitions
 from serinus.lab.mesh.versions import V1_8, V2_7, V2_14, V3_0, KumaVersion
@@ -94,3 +96,28 @@ async def test_where_kumas_control_plane_is(tmp_path: Path, app: str) -> None:
         assert (await discover(api.client, system_namespace="told")).system_namespace == "told"
         # One for the canaries of a namespace is in it, and may not look at others.
         assert (await discover(api.client, namespaced=True)).system_namespace == "kuma-system"
+
+
+async def test_who_may_not_read_definitions_sees_the_same(tmp_path: Path) -> None:
+    async with lab_api(tmp_path) as api:
+        for version in (V1_8, V2_7, V2_14, V3_0):
+            await install(api, version)
+            kinds = await discover(api.client, system_namespace="mesh")
+            assert await discover(api.bob, system_namespace="mesh") == kinds
+
+
+async def test_a_kind_without_its_schema_is_not_guessed_about() -> None:
+    """A new kind is served before its schema is published: that it has no names in its references
+    would mean Kuma 3."""
+
+    async def answer(request: web.Request) -> None:
+        if "customresourcedefinitions" in request.path:
+            raise web.HTTPForbidden
+        if request.path.startswith("/openapi/"):
+            raise web.HTTPOk(text='{"components": {"schemas": {}}}')
+        raise web.HTTPOk(text='{"resources": [{"name": "meshes"}, {"name": "meshhttproutes"}]}')
+
+    async with scripted_api() as api:
+        api.on_request = answer
+        with pytest.raises(NotFound, match="schema of MeshHTTPRoute"):
+            await discover(api.client)

@@ -168,9 +168,17 @@ async def _by_discovery(client: Client) -> KumaKinds:
     if dialect.MESH_HTTP_ROUTES not in crds:
         return KumaKinds(crds, refs_by_name=False)
     schemas = await served_schemas(client)
+    for kind, crd in (
+        (MESHHTTPROUTES.kind, dialect.MESH_HTTP_ROUTES),
+        (MESHPROXYPATCHES.kind, dialect.MESH_PROXY_PATCHES),
+    ):
+        if crd in crds and kind not in schemas:
+            # It comes soon after the kind. Without it every Kuma would look like another one.
+            message = f"the API server has published no schema of {kind} yet"
+            raise NotFound(404, "NotFound", message)
     return KumaKinds(
         crds,
-        refs_by_name=_refs_by_name(schemas.get(MESHHTTPROUTES.kind, {})),
+        refs_by_name=_refs_by_name(schemas[MESHHTTPROUTES.kind]),
         patches_by_label=_patches_by_label(schemas.get(MESHPROXYPATCHES.kind, {})),
     )
 
