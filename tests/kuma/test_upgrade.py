@@ -123,6 +123,23 @@ class Watch:
         return read_answers(self._lab.sh(f'{TESTER} sh -c "{command} || true"'))
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "answer"),
+    [
+        (("Initialized", 0), ("Progressing", 0), Answer("canary", "2")),
+        (("Progressing", 10), ("Progressing", 20), Answer("primary", "2")),
+        (("Promoting", 50), ("Finalising", 0), Answer("canary", "1")),
+        (("Finalising", 0), ("Succeeded", 0), Answer("primary", "1")),
+        (("Succeeded", 0), ("Succeeded", 0), Answer("canary", "2")),
+    ],
+)
+def test_who_answers_out_of_turn_is_found(
+    before: tuple[str, int], after: tuple[str, int], answer: Answer
+) -> None:
+    look = Look(before, after, [answer])
+    assert look.strangers(Rollout("1", "2")) == [f"{answer} between {before} and {after}"]
+
+
 def begun(lab: StoryLab, rollout: Rollout) -> Watch:
     """The rollout, when it has its first weight."""
     watch = Watch(lab, rollout)
