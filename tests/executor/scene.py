@@ -432,14 +432,15 @@ def _split(route: Object) -> tuple[int, int] | None:
         primary, canary = (one["weight"] for one in route["spec"]["conf"]["split"])
         return primary, canary
     refs = route["spec"]["to"][0]["rules"][0]["default"]["backendRefs"]
-    shares = {_service(ref): ref["weight"] for ref in refs}
+    shares = {service_of(ref): ref["weight"] for ref in refs}
     if set(shares) == {""}:
         return None
     return shares["podinfo-primary"], shares["podinfo-canary"]
 
 
-def _service(ref: Object) -> str:
-    """The Service that a reference leads to, by labels, service tag or name; empty for none."""
+def service_of(ref: Object) -> str:
+    """The Service that a reference of a MeshHTTPRoute leads to, by labels, service tag or name;
+    empty for none."""
     named: str = ref.get("labels", {}).get(DISPLAY_NAME) or ref.get("name", "")
     return named.partition("_")[0]
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+from executor.scene import service_of
+
 Object = dict[str, Any]
 
 
@@ -70,9 +72,10 @@ def _wrong(canary: Object, target: Object, split: tuple[int, int]) -> Iterator[s
 
 def subject(found: Object) -> str:
     """The canary that an object is, or is for; empty where it is for none."""
-    if found["kind"] != "TrafficRoute":
-        return str(found["metadata"]["name"])
-    # It has no namespace, so its name is longer than the canary's.
+    name = str(found["metadata"]["name"])
+    if not found["kind"].endswith("Route"):
+        return name
+    # One that stands beside those of other namespaces has a longer name than the canary.
     marks = found["metadata"].get("annotations") or {}
     return str(marks.get("flagger.app/canary", "")).rpartition("/")[2]
 
@@ -86,8 +89,8 @@ def split_of(route: Object, apex: str) -> tuple[int, int]:
         }
         return shares[f"{apex}-primary"], shares[f"{apex}-canary"]
     rule = route["spec"]["to"][0]["rules"][0]
-    by_name = {one["name"]: one["weight"] for one in rule["default"]["backendRefs"]}
-    return by_name[f"{apex}-primary"], by_name[f"{apex}-canary"]
+    shares = {service_of(ref): ref["weight"] for ref in rule["default"]["backendRefs"]}
+    return shares[f"{apex}-primary"], shares[f"{apex}-canary"]
 
 
 def expected_splits(ends: Iterable[str], steps: tuple[int, ...]) -> list[tuple[int, int]]:

@@ -1,6 +1,6 @@
 """`kill -9` of the operator at random moments, through many rollouts on the real API server.
 
-    python tests/faults/kills.py [--canaries 20] [--rollouts 10] [--seed 1]
+    python tests/faults/kills.py [--canaries 20] [--rollouts 10] [--seed 1] [--kuma 2.14]
 
 Every canary promotes and rolls back in an order of its own; then what happened is read from all
 versions of all objects. Prints how many rollouts and kills there were and what did not hold; the
@@ -25,6 +25,7 @@ from executor.process import Operator  # noqa: E402
 from executor.scene import Scene  # noqa: E402
 from faults.invariants import expected_splits, replay, rollouts, subject  # noqa: E402
 from faults.real_cluster import RealCluster  # noqa: E402
+from serinus.lab.mesh.versions import PLAYED, SYSTEM_NAMESPACE  # noqa: E402
 
 Object = dict[str, Any]
 
@@ -101,6 +102,7 @@ class Kills:
             scene.apply(
                 scene.target(course.name),
                 *scene.mesh_services(course.name),
+                *([scene.dataplane(course.name)] if scene.by_tag else []),
                 scene.canary(course.name, target=course.name, interval=INTERVAL),
             )
         operator = self._start()
@@ -121,10 +123,13 @@ class Kills:
         return self.result
 
     def _start(self) -> Operator:
+        scene = self._scene
+        # Routes by service tag stand in Kuma's own namespace.
+        where = ("kuma-system-namespace", SYSTEM_NAMESPACE)
         return Operator(
             self._cluster.account,
-            self._cluster.root / f"{self._scene.namespace}.log",
-            f"-namespace={self._scene.namespace}",
+            self._cluster.root / f"{scene.namespace}.log",
+            "-{}={}".format(*(where if scene.by_tag else ("namespace", scene.namespace))),
             "-minimum-interval=1s",
             "-route-propagation=50ms",
             f"-metrics-server={self._cluster.proxy.http}",
@@ -233,10 +238,11 @@ def main() -> int:
     parser.add_argument("--canaries", type=int, default=20)
     parser.add_argument("--rollouts", type=int, default=10, help="of each canary")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--kuma", default="2.14", choices=PLAYED, help="whose routes there are")
     wanted = parser.parse_args()
     with (
         tempfile.TemporaryDirectory(prefix="serinus-kills-") as root,
-        RealCluster(Path(root)) as cluster,
+        RealCluster(Path(root), wanted.kuma) as cluster,
     ):
         scene = Scene(cluster)
         try:

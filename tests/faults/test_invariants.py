@@ -32,7 +32,8 @@ def route(primary: int, on_canary: int) -> Object:
         {"name": "app-canary", "weight": on_canary},
     ]
     spec = {"to": [{"rules": [{"default": {"backendRefs": refs}}]}]}
-    return {"kind": "MeshHTTPRoute", "metadata": _meta(), "spec": spec}
+    metadata = {**_meta(), "annotations": {"flagger.app/canary": "test/app"}}
+    return {"kind": "MeshHTTPRoute", "metadata": metadata, "spec": spec}
 
 
 def traffic_route(primary: int, on_canary: int, of: str = "test/app") -> Object:
