@@ -41,13 +41,12 @@ def test_a_route_in_use_is_repaired_and_its_weights_survive_labels(scene: Scene)
     scene.routes.until(lambda: scene.weights()[-3:] == [(75, 25), (10, 90), (75, 25)])
 
     scene.patch(_route(scene), name, {"metadata": {"labels": {"team": "blue"}}})
-    scene.patch(_route(scene), name, {"metadata": {"annotations": {"flagger.app/canary": None}}})
-    scene.await_message("somebody changed metadata.annotations[flagger.app/canary]")
-    mark = f"{scene.namespace}/podinfo"
+    # A TrafficRoute without the mark of its canary would be taken for one of Flagger's.
+    unmanaged = "kustomize.toolkit.fluxcd.io/reconcile"
+    scene.patch(_route(scene), name, {"metadata": {"annotations": {unmanaged: None}}})
+    scene.await_message(f"somebody changed metadata.annotations[{unmanaged}]")
     scene.routes.until(
-        lambda: (
-            scene.routes.latest[name]["metadata"]["annotations"].get("flagger.app/canary") == mark
-        )
+        lambda: scene.routes.latest[name]["metadata"]["annotations"].get(unmanaged) == "disabled"
     )
     assert scene.routes.latest[name]["metadata"]["labels"]["team"] == "blue"
 
