@@ -52,9 +52,6 @@ _INSTEAD = {
     Ability.RETRIES: "use Kuma's Retry",
 }
 
-_MARKS = {CANARY, *UNMANAGED_BY_FLUX}
-"""The annotations of which a route that Serinus has written has some at least."""
-
 
 def desired_route(canary: Canary, name: str, traffic: Traffic) -> Json:
     """The TrafficRoute to create."""
@@ -181,7 +178,7 @@ class TrafficRouteRouter:
 
     def drift(self, canary: Canary) -> tuple[str, ...]:
         live = self._live(canary)
-        if live is None or live.metadata.annotations.keys().isdisjoint(_MARKS):
+        if live is None or CANARY not in live.metadata.annotations:
             # One of Flagger's is taken over, which is no repair.
             return ()
         return paths(route_change(canary, live, carried_traffic(canary, live) or AT_REST))
