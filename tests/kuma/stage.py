@@ -169,6 +169,14 @@ class MatrixStage(Stage):
             spec["service"]["retries"] = {"attempts": 2, "perTryTimeout": "5s", "retryOn": "5xx"}
         return yaml.safe_dump(canary)
 
+    def by_connection(self, namespace: str) -> str:
+        """A canary whose port is to be TCP, which Kuma's own provider leads by weights alone."""
+        canary = yaml.safe_load(super().manifest(namespace, EXAMPLES["weights"]))
+        spec = canary["spec"]
+        spec["service"] = {"port": 9898, "targetPort": 9898, "appProtocol": "tcp"}
+        spec["analysis"] = {"interval": "1s", "threshold": 5, "maxWeight": 50, "stepWeight": 25}
+        return yaml.safe_dump(canary)
+
     def try_next(self, namespace: str, strategy: str) -> None:
         """Make the canary another example's, by an edit."""
         self.lab.sh("kubectl apply -f -", stdin=self.manifest(namespace, EXAMPLES[strategy]))
@@ -302,6 +310,8 @@ def through_others(
         stage.try_next(namespace, "ab")
         stage.until(namespace, lambda status: status.get("iterations", 0) > 0, "an iteration")
     yield "finalise", finalise(stage, namespace)
+    if dialect.provider:
+        yield "tcp", by_connection(stage, namespace, f"meshtcproute-{dialect.kuma}")
 
 
 def ab_testing(stage: MatrixStage, namespace: str) -> Act:
@@ -324,19 +334,25 @@ def mirroring(stage: MatrixStage, namespace: str) -> Act:
             lambda status: status["phase"] == "Progressing" and status.get("iterations", 0) > 0,
             "an iteration",
         )
-        stage.lab.until(lambda: copied(stage, namespace, act), 30, "copies")
+        stage.lab.until(lambda: not mirrored(stage, namespace, act), 60, "the end of mirroring")
         stage.until_phase(namespace, "Succeeded")
     act.told = stage.told(namespace)
     return act
 
 
-def copied(stage: MatrixStage, namespace: str, act: Act) -> bool:
-    """Whether the canary got copies. They are counted straight from its pod; a scrape is not
-    counted. As long as it has no weight there is nothing else that it could have got."""
+def mirrored(stage: MatrixStage, namespace: str, act: Act) -> bool:
+    """Whether requests are still copied; then the copies that the canary counted are the act's.
+
+    Its pod is asked itself, and does not count scrapes. As long as it has no weight there is
+    nothing else that it could have got.
+    """
     metrics = stage.lab.sh(f"{TESTER} curl -s http://podinfo-canary.{namespace}:9898/metrics")
+    status = stage.status(namespace)
+    if status["phase"] != "Progressing" or status["canaryWeight"] > 0:
+        return False
     counts = re.findall(r'_count\{method="GET",path="/",[^}]*\} (\d+)', metrics)
     act.found["copies"] = sum(map(int, counts))
-    return act.found["copies"] > 0 and stage.status(namespace)["canaryWeight"] == 0
+    return True
 
 
 def affinity(stage: MatrixStage, namespace: str) -> Act:
@@ -401,4 +417,18 @@ def finalise(stage: MatrixStage, namespace: str) -> Act:
         act.found["selector"] = lab.get(f"-n {namespace} service/podinfo")["spec"]["selector"]
         mark = caller.so_far
         lab.until(lambda: caller.so_far >= mark + 40, 30, "answers after the end")
+    return act
+
+
+def by_connection(stage: MatrixStage, namespace: str, dialect: str) -> Act:
+    """The deleted canary comes back, by another provider and for TCP. Each of the caller's requests
+    has a connection of its own."""
+    act = Act("Succeeded", found={"dialect": dialect})
+    stage.lab.sh("kubectl apply -f -", stdin=stage.by_connection(namespace))
+    stage.until_phase(namespace, "Initialized")
+    with calling(act, Caller(stage.lab, namespace, "tcp", "-H 'Connection: close'", rate=20)):
+        stage.release(namespace, "6.0.5")
+        stage.until_weight(namespace, 1)
+        act.found["routes"] = stage.ours(namespace)
+        stage.until_phase(namespace, "Succeeded")
     return act

@@ -11,6 +11,7 @@ TITLES = {
     "mirror": "mirror",
     "affinity": "session affinity",
     "finalise": "deleted in mid-rollout",
+    "tcp": "weights, by connection",
 }
 """Act -> what a person reads."""
 
@@ -20,7 +21,7 @@ _HEAD = ["dialect", "strategy", "primary", "canary", "failed", "copies", "a seco
 def rows(played: Mapping[str, Played]) -> list[str]:
     """A line for each dialect and strategy that was played; none when none was."""
     cells = [
-        [dialect, title, *_counts(one.acts[name])]
+        [one.acts[name].found.get("dialect", dialect), title, *_counts(one.acts[name])]
         for dialect, one in played.items()
         for name, title in TITLES.items()
         if name in one.acts

@@ -132,6 +132,19 @@ def test_what_a_dialect_cannot_do(dialect: Dialect, strategy: str, played: Playe
     assert course(act.seen[f"not-{strategy}"]) == ["primary 6.0.1"]
 
 
+@pytest.mark.parametrize(
+    "dialect", [one for one in DIALECTS if one.provider], ids=lambda dialect: dialect.name
+)
+def test_tcp(dialect: Dialect, played: Played) -> None:
+    """Connections are shared out by weights, when the port speaks no HTTP to Kuma."""
+    act = played.act("tcp")
+    assert act.none_failed()
+    (answers,) = act.seen.values()
+    assert answers[-1] == Answer("primary", "6.0.5")
+    assert 0.05 < max(canary_shares(act)) < 0.6
+    assert act.found["routes"] == {("MeshTCPRoute", f"{dialect.prefix}others")}
+
+
 @EVERY
 def test_finalise(dialect: Dialect, played: Played) -> None:
     """Deleted in mid-rollout, it gives the apex back to the target, and no caller notices."""

@@ -31,7 +31,8 @@ class Stage:
                 lab.sh(f"kubectl annotate ns {namespace} kuma.io/sidecar-injection=enabled")
         lab.sh("kubectl apply -k https://github.com/fluxcd/flagger//kustomize/tester?ref=main")
         podinfo = (manifests.kustomization("podinfo") / "deployment.yaml").read_text()
-        podinfo = podinfo.replace("initialDelaySeconds: 5", "initialDelaySeconds: 1")
+        for slow in ("initialDelaySeconds: 5", "minReadySeconds: 3"):
+            podinfo = podinfo.replace(slow, f"{slow.partition(':')[0]}: 1")
         for namespace, example in self._examples.items():
             lab.sh(f"kubectl apply -n {namespace} -f -", stdin=podinfo)
             lab.sh("kubectl apply -f -", stdin=self.manifest(namespace, example))
@@ -68,13 +69,21 @@ class Stage:
         try:
             self.lab.until(there, seconds, what)
         except AssertionError:
-            raise AssertionError(
-                f"{what}: {json.dumps(found)}\n" + "\n".join(self.told(namespace))
-            ) from None
+            raise self._missed(namespace, what) from None
         return found
 
     def until_phase(self, namespace: str, phase: str) -> None:
-        self.until(namespace, lambda status: status.get("phase") == phase, phase)
+        """Wait, by one kubectl: asking again and again takes a core of its own."""
+        wanted = f"--for=jsonpath='{{.status.phase}}'={phase}"
+        try:
+            self.lab.sh(f"kubectl -n {namespace} wait canary/podinfo {wanted} --timeout=150s")
+        except AssertionError:
+            raise self._missed(namespace, phase) from None
+
+    def _missed(self, namespace: str, what: str) -> AssertionError:
+        """That something did not come, and how things are instead."""
+        status = json.dumps(self.status(namespace))
+        return AssertionError("\n".join([f"{what}: {status}", *self.told(namespace)]))
 
     def release(self, namespace: str, version: str) -> None:
         image = f"podinfod=ghcr.io/stefanprodan/podinfo:{version}"
