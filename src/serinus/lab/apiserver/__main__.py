@@ -22,6 +22,7 @@ from serinus.lab.apiserver import bootstrap, crds, events
 from serinus.lab.apiserver.access.authorizer import Authorizer
 from serinus.lab.apiserver.access.tokens import Authenticator, TokenIssuer, load_signing_key
 from serinus.lab.apiserver.admission import Admission
+from serinus.lab.apiserver.backends import Backends
 from serinus.lab.apiserver.kubelet import Kubelet
 from serinus.lab.apiserver.rest.call import Api
 from serinus.lab.apiserver.schema.registry import Registry
@@ -75,6 +76,7 @@ def build(paths: LabPaths) -> Api:
         issuer=issuer,
         admission=Admission(store),
         kubelet=Kubelet(store, keys),
+        backends=Backends(store),
     )
     crds.load(api)
     bootstrap.ensure(api)
@@ -112,6 +114,7 @@ async def serve(paths: LabPaths, listeners: list[socket.socket]) -> None:
     await runner.cleanup()
     await api.admission.close()
     await api.kubelet.close()
+    await api.backends.close()
     api.store.close()
 
 

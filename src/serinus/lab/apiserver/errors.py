@@ -192,6 +192,10 @@ def too_many_requests(message: str) -> ApiError:
     return ApiError(HTTPStatus.TOO_MANY_REQUESTS, "TooManyRequests", message)
 
 
+def service_unavailable(message: str) -> ApiError:
+    return ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "ServiceUnavailable", message)
+
+
 def internal(message: str) -> ApiError:
     return ApiError(
         HTTPStatus.INTERNAL_SERVER_ERROR,

@@ -25,7 +25,7 @@ class RequestInfo:
     name: str = ""
     subresource: str = ""
     rest: str = ""
-    """What follows the subresource (``nodes/NAME/proxy/REST``)."""
+    """What follows the subresource (``nodes/NAME/proxy/REST``), without slashes at its ends."""
 
     @property
     def is_resource(self) -> bool:

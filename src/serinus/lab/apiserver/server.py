@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from serinus.lab.apiserver import discovery, errors, proxy, requests
+from serinus.lab.apiserver import discovery, errors, forwarding, proxy, requests
 from serinus.lab.apiserver.access import reviews
 from serinus.lab.apiserver.access.authorizer import Attributes
 from serinus.lab.apiserver.access.tokens import ANONYMOUS, AUTHENTICATED, User
@@ -59,6 +59,8 @@ _PARTS: dict[tuple[str, str], Handler] = {
     ("serviceaccounts", "token"): accounts.token,
     ("pods", "ephemeralcontainers"): pods.debug,
     ("nodes", "proxy"): proxy.node,
+    ("pods", "proxy"): forwarding.pod,
+    ("services", "proxy"): forwarding.service,
 }
 
 

@@ -21,6 +21,9 @@ _CORE_EDIT: Final = [
     *("pods/exec", "pods/portforward", "pods/proxy", "replicationcontrollers"),
     *("replicationcontrollers/scale", "secrets", "serviceaccounts", "services", "services/proxy"),
 ]
+_CORE_CONNECT: Final = [
+    *("secrets", "pods/attach", "pods/exec", "pods/portforward", "pods/proxy", "services/proxy"),
+]
 _APPS: Final = [
     *("controllerrevisions", "daemonsets", "deployments", "deployments/rollback"),
     *("deployments/scale", "replicasets", "replicasets/scale", "statefulsets"),
@@ -50,9 +53,7 @@ def _view() -> list[Obj]:
 def _edit() -> list[Obj]:
     rules = [
         _rule([""], _CORE_EDIT, _WRITE),
-        _rule(
-            [""], ["secrets", "pods/attach", "pods/exec", "pods/portforward", "pods/proxy"], _READ
-        ),
+        _rule([""], _CORE_CONNECT, _READ),
         _rule([""], ["serviceaccounts/token"], ["create"]),
         _rule(["coordination.k8s.io"], ["leases"], [*_READ, *_WRITE]),
     ]

@@ -11,6 +11,7 @@ from serinus.lab.apiserver import errors
 from serinus.lab.apiserver.access.authorizer import Authorizer
 from serinus.lab.apiserver.access.tokens import Authenticator, TokenIssuer, User
 from serinus.lab.apiserver.admission import Admission
+from serinus.lab.apiserver.backends import Backends
 from serinus.lab.apiserver.kubelet import Kubelet
 from serinus.lab.apiserver.representation import Obj, View, parse_accept
 from serinus.lab.apiserver.requests import RequestInfo
@@ -34,6 +35,7 @@ class Api:
     issuer: TokenIssuer
     admission: Admission
     kubelet: Kubelet
+    backends: Backends
 
 
 @dataclass(slots=True)
