@@ -88,12 +88,15 @@ async def test_where_kumas_control_plane_is(tmp_path: Path, app: str) -> None:
         # The operator's own namespace, as long as there is nothing better to go by.
         connection = api.client.connection
         api.client.connection = replace(connection, namespace="beside")
-        assert (await discover(api.client)).system_namespace == "beside"
+        kinds = await discover(api.client)
+        assert (kinds.system_namespace, kinds.guessed) == ("beside", True)
         for namespace, name in (("another", "shop-control-plane"), ("mesh", app)):
             await api.namespace(namespace)
             await api.client.create(DEPLOYMENTS, namespace, deployment(namespace, name))
-        assert (await discover(api.client)).system_namespace == "mesh"
-        assert (await discover(api.client, system_namespace="told")).system_namespace == "told"
+        kinds = await discover(api.client)
+        assert (kinds.system_namespace, kinds.guessed) == ("mesh", False)
+        kinds = await discover(api.client, system_namespace="told")
+        assert (kinds.system_namespace, kinds.guessed) == ("told", False)
         # One for the canaries of a namespace is in it, and may not look at others.
         assert (await discover(api.client, namespaced=True)).system_namespace == "kuma-system"
 

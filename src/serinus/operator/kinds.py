@@ -31,8 +31,9 @@ SETTLE = 1.0
 and a new one is not served at once."""
 
 REDISCOVER = 60.0
-"""Seconds between two looks, a few small requests, where the API server may not tell: neither
-what changes when definitions may not be watched, nor what this operator is allowed to read."""
+"""Seconds between two looks, a few small requests, at what the API server does not tell: any change
+when definitions may not be watched, what this operator is allowed to read, and where a control
+plane of Kuma's is that was not there yet."""
 
 RETRY = 2.0
 """Seconds between two attempts to read the API server's kinds."""
@@ -81,7 +82,7 @@ class Survey:
 
     async def others(self, than: Kinds) -> Kinds:
         """Wait until the kinds differ from these: Kuma or KEDA was installed, upgraded, removed."""
-        asks = not self._told or bool(than.kuma.unreadable)
+        asks = not self._told or bool(than.kuma.unreadable) or than.kuma.guessed
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(REDISCOVER if asks else None):

@@ -86,13 +86,15 @@ class KumaKinds:
     not read. ``patches_by_label`` tells whether a MeshProxyPatch may be for the pods of some
     labels: so from Kuma 2.10 on, which also takes it in the namespace of an application.
     ``system_namespace`` is that of Kuma's control plane, where a policy has to be that may not be
-    in an application's; empty where none has to be."""
+    in an application's; empty where none has to be. ``guessed`` tells that no control plane was
+    seen there: it may be about to come."""
 
     crds: frozenset[str]
     refs_by_name: bool
     unreadable: frozenset[str] = frozenset()
     patches_by_label: bool = False
     system_namespace: str = ""
+    guessed: bool = False
 
     @property
     def policies_in_app_namespaces(self) -> bool:
@@ -123,8 +125,10 @@ async def discover(
     except Forbidden:
         kinds = await _by_discovery(client)
     if kinds.needs_system_namespace:
-        found = system_namespace or await _system_namespace(client, namespaced=namespaced)
-        kinds = replace(kinds, system_namespace=found)
+        found, guessed = system_namespace, False
+        if not found:
+            found, guessed = await _system_namespace(client, namespaced=namespaced)
+        kinds = replace(kinds, system_namespace=found, guessed=guessed)
     if not namespaced:
         return kinds
     unreadable = [
@@ -135,20 +139,20 @@ async def discover(
     return replace(kinds, unreadable=frozenset(unreadable))
 
 
-async def _system_namespace(client: Client, *, namespaced: bool) -> str:
-    """Where Kuma's control plane is.
+async def _system_namespace(client: Client, *, namespaced: bool) -> tuple[str, bool]:
+    """Where Kuma's control plane is, and whether that is a guess that another look may mend.
 
     Where there is no Deployment of it to be seen, the operator's own namespace: it is usually
     installed beside the control plane, unless it is for the canaries of one namespace only.
     """
     if namespaced:
-        return USUAL_NAMESPACE
+        return USUAL_NAMESPACE, False
     listed = await client.list(DEPLOYMENTS, None, f"app in ({', '.join(CONTROL_PLANES)})")
     for deployment in _deployments.decode(listed).items:
-        return deployment.metadata.namespace
+        return deployment.metadata.namespace, False
     own = client.connection.namespace
     # A kubeconfig that names no namespace says nothing about where the operator is.
-    return USUAL_NAMESPACE if own == "default" else own
+    return (USUAL_NAMESPACE if own == "default" else own), True
 
 
 async def _by_crds(client: Client) -> KumaKinds:
