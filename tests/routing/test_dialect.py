@@ -32,8 +32,15 @@ def facts(
     *,
     by_name: bool = True,
     unreadable: frozenset[str] = frozenset(),
+    no_path_prefix: bool = False,
 ) -> MeshFacts:
-    return MeshFacts("default", crds, by_name, mode, traffic_routes, unreadable)
+    return MeshFacts("default", crds, by_name, mode, traffic_routes, unreadable, no_path_prefix)
+
+
+def kuma_2_2(
+    traffic_routes: tuple[str, ...] = (), *, unreadable: frozenset[str] = frozenset()
+) -> MeshFacts:
+    return facts(KUMA_2_7, "Disabled", traffic_routes, unreadable=unreadable, no_path_prefix=True)
 
 
 MODES = ["Disabled", "Everywhere", "ReachableBackends", "Exclusive"]
@@ -59,6 +66,11 @@ def override(word: str) -> Override:
             "(route-all-default)",
         ),
         (facts(KUMA_2, traffic_routes=ROUTE_ALL), Dialect.TRAFFIC_ROUTE, "lives by TrafficRoutes"),
+        (
+            kuma_2_2(ROUTE_ALL),
+            Dialect.TRAFFIC_ROUTE,
+            "whose MeshHTTPRoutes are not written; mesh default lives by TrafficRoutes (route-all",
+        ),
         (facts(KUMA_2, "Exclusive"), Dialect.MESH_SERVICE_NAME, "mode Exclusive"),
         (facts(KUMA_2, "Exclusive", ROUTE_ALL), Dialect.MESH_SERVICE_NAME, "mode Exclusive"),
         (facts(KUMA_2, "Exclusive", unreadable=BLIND), Dialect.MESH_SERVICE_NAME, "Exclusive"),
@@ -93,6 +105,13 @@ def test_what_is_chosen_and_why(seen: MeshFacts, dialect: Dialect, why: str) -> 
             "spec.provider",
             "not meshservices.kuma.io",
         ),
+        (
+            kuma_2_2(),
+            "spec.provider",
+            "this is Kuma 2.1 or 2.2 (the paths in meshhttproutes.kuma.io have no type PathPrefix)",
+        ),
+        (kuma_2_2(), "spec.provider", "Upgrade to Kuma 2.3 or newer, or let the mesh live by Traf"),
+        (kuma_2_2(unreadable=BLIND), "metadata.annotations[kuma.io/mesh]", "by a ClusterRole"),
         (facts(KUMA_2, None), "metadata.annotations[kuma.io/mesh]", "mesh default does not exist"),
         (
             facts(KUMA_3, None, by_name=False),
@@ -128,6 +147,8 @@ def test_what_is_refused_is_refused_in_plain_words(seen: MeshFacts, path: str, w
     [
         (facts(KUMA_1, by_name=False), "trafficroute"),
         (facts(KUMA_2, "Disabled", ROUTE_ALL), "trafficroute"),
+        # Before 2.6 the first TrafficRoute takes nothing away.
+        (kuma_2_2(), "trafficroute"),
         # Between two worlds it is a person's to choose.
         (facts(KUMA_2, "Everywhere", ROUTE_ALL), "trafficroute"),
         (facts(KUMA_2, "Everywhere", ROUTE_ALL), "service-tag"),
@@ -157,6 +178,10 @@ def test_a_person_chooses(seen: MeshFacts, word: str) -> None:
         (facts(KUMA_2, "Disabled", unreadable=BLIND), "trafficroute", "by a ClusterRole"),
         (facts(KUMA_3, by_name=False), "trafficroute", "use meshservice-labels"),
         (facts(KUMA_1, by_name=False), "service-tag", "CRD meshhttproutes.kuma.io (Kuma 2.1"),
+        (kuma_2_2(), "service-tag", "is Kuma 2.1 or 2.2"),
+        (kuma_2_2(ROUTE_ALL), "service-tag", "use trafficroute, or upgrade to Kuma 2.3 or newer"),
+        (kuma_2_2(ROUTE_ALL), "meshservice-name", "use trafficroute"),
+        (kuma_2_2(ROUTE_ALL), "meshservice-labels", "use trafficroute"),
         (facts(KUMA_3, by_name=False), "service-tag", "have labels only; use meshservice-labels"),
         (facts(KUMA_1, by_name=False), "meshservice-name", "use trafficroute"),
         (facts(KUMA_2_7), "meshservice-name", "CRD meshservices.kuma.io"),

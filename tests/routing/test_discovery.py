@@ -1,5 +1,7 @@
 """What is seen of a Kuma, on the lab's API server with each version's kinds."""
 
+import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +29,17 @@ from serinus.routing.kuma.discovery import KumaKinds, discover
 
 async def install(api: LabApi, version: KumaVersion) -> None:
     """As an upgrade does it, which also takes away what the version has not."""
-    wanted = {each["metadata"]["name"]: each for each in definitions(version)}
+    await put(api, {each["metadata"]["name"]: each for each in definitions(version)})
+
+
+async def install_2_2(api: LabApi) -> None:
+    """Of which the lab has no more than what its MeshHTTPRoutes call a path's prefix."""
+    wanted = {each["metadata"]["name"]: each for each in definitions(V2_7)}
+    routes = json.dumps(wanted[MESH_HTTP_ROUTES]).replace('"PathPrefix"', '"Prefix"')
+    await put(api, wanted | {MESH_HTTP_ROUTES: json.loads(routes)})
+
+
+async def put(api: LabApi, wanted: Mapping[str, dict[str, Any]]) -> None:
     for body in wanted.values():
         name = body["metadata"]["name"]
         await api.client.patch(CRDS, None, name, body, PatchKind.APPLY, force=True)
@@ -56,13 +68,18 @@ async def test_each_version_is_told_from_the_others(tmp_path: Path) -> None:
         kinds = await discover(api.client)
         assert {MESHES, TRAFFIC_ROUTES} <= kinds.crds
         assert MESH_HTTP_ROUTES not in kinds.crds
-        assert not kinds.needs_system_namespace
+        assert not kinds.needs_system_namespace and not kinds.no_path_prefix
+
+        await install_2_2(api)
+        kinds = await discover(api.client)
+        assert {TRAFFIC_ROUTES, MESH_HTTP_ROUTES} <= kinds.crds
+        assert kinds.refs_by_name and kinds.no_path_prefix
 
         await install(api, V2_7)
         kinds = await discover(api.client)
         assert {TRAFFIC_ROUTES, MESH_HTTP_ROUTES, MESH_PROXY_PATCHES} <= kinds.crds
         assert MESH_SERVICES not in kinds.crds
-        assert kinds.refs_by_name and not kinds.patches_by_label
+        assert kinds.refs_by_name and not kinds.patches_by_label and not kinds.no_path_prefix
         assert not kinds.policies_in_app_namespaces
         assert kinds.system_namespace == "kuma-system"
 
@@ -70,14 +87,14 @@ async def test_each_version_is_told_from_the_others(tmp_path: Path) -> None:
         kinds = await discover(api.client)
         assert {TRAFFIC_ROUTES, MESH_HTTP_ROUTES, MESH_SERVICES} <= kinds.crds
         assert MESH_MULTI_ZONE_SERVICES in kinds.crds
-        assert kinds.refs_by_name and kinds.patches_by_label
+        assert kinds.refs_by_name and kinds.patches_by_label and not kinds.no_path_prefix
         assert kinds.policies_in_app_namespaces and not kinds.system_namespace
 
         await install(api, V3_0)
         kinds = await discover(api.client)
         assert {MESH_HTTP_ROUTES, MESH_SERVICES} <= kinds.crds
         assert TRAFFIC_ROUTES not in kinds.crds
-        assert not kinds.refs_by_name and kinds.patches_by_label
+        assert not kinds.refs_by_name and kinds.patches_by_label and not kinds.no_path_prefix
         assert kinds.policies_in_app_namespaces and not kinds.system_namespace
 
 
@@ -107,6 +124,10 @@ async def test_who_may_not_read_definitions_sees_the_same(tmp_path: Path) -> Non
             await install(api, version)
             kinds = await discover(api.client, system_namespace="mesh")
             assert await discover(api.bob, system_namespace="mesh") == kinds
+        await install_2_2(api)
+        kinds = await discover(api.client, system_namespace="mesh")
+        assert kinds.no_path_prefix
+        assert await discover(api.bob, system_namespace="mesh") == kinds
 
 
 async def test_a_kind_without_its_schema_is_not_guessed_about() -> None:

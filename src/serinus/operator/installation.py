@@ -151,7 +151,9 @@ def era(kinds: KumaKinds) -> str:
         return "before 2.1"
     if not kinds.refs_by_name:
         return "3.x"
-    return "2.9 to 2.14" if kinds.policies_in_app_namespaces else "2.1 to 2.8"
+    if kinds.no_path_prefix:
+        return "2.1 or 2.2"
+    return "2.9 to 2.14" if kinds.policies_in_app_namespaces else "2.3 to 2.8"
 
 
 def _operator(deployment: _Deployment, container: _Container) -> Operator:

@@ -28,6 +28,12 @@ ANNOTATION = "serinus.dev/kuma-dialect"
 ANNOTATION_PATH = f"metadata.annotations[{ANNOTATION}]"
 
 
+_KUMA_2_2 = (
+    f"Kuma 2.1 or 2.2 (the paths in {MESH_HTTP_ROUTES} have no type PathPrefix), whose "
+    "MeshHTTPRoutes are not written"
+)
+
+
 class Dialect(enum.Enum):
     """A way to split traffic; the value is how a person would call it."""
 
@@ -71,7 +77,8 @@ class MeshFacts:
     ``mesh_services`` is the Mesh's ``spec.meshServices.mode``, None when there is no such Mesh.
     ``traffic_routes`` names the TrafficRoutes of the mesh that were not written for a canary:
     those show that the mesh lives by TrafficRoutes. ``unreadable`` are the CRDs whose objects this
-    operator may not read.
+    operator may not read. ``no_path_prefix`` tells that no MeshHTTPRoute of ours would be taken,
+    since their paths have no type ``PathPrefix`` (Kuma 2.1 and 2.2).
     """
 
     mesh: str
@@ -80,6 +87,7 @@ class MeshFacts:
     mesh_services: str | None
     traffic_routes: tuple[str, ...] = ()
     unreadable: frozenset[str] = frozenset()
+    no_path_prefix: bool = False
 
     @property
     def labels_only(self) -> bool:
@@ -146,10 +154,24 @@ def _lacking(facts: MeshFacts) -> Problem | None:
     return None
 
 
+def _of_kuma_2_2(facts: MeshFacts) -> Choice | Problem:
+    if facts.traffic_routes:
+        lives = f"lives by TrafficRoutes ({facts.some_traffic_routes})"
+        return Choice(Dialect.TRAFFIC_ROUTE, f"this is {_KUMA_2_2}; mesh {facts.mesh} {lives}")
+    return Problem(
+        "spec.provider",
+        f"this is {_KUMA_2_2}, and mesh {facts.mesh} has no TrafficRoutes. Upgrade to Kuma 2.3 or "
+        "newer, or let the mesh live by TrafficRoutes: create the one that these releases make "
+        f"for a new mesh, route-all-{facts.mesh}, which leads every Service to itself",
+    )
+
+
 def _of_kuma_2(facts: MeshFacts, mode: str) -> Choice | Problem:
     where = f"mesh {facts.mesh} has spec.meshServices.mode {mode}"
     if TRAFFIC_ROUTES in facts.unreadable and mode != "Exclusive":
         return _blind(facts, f"with spec.meshServices.mode {mode} it may live by TrafficRoutes")
+    if facts.no_path_prefix:
+        return _of_kuma_2_2(facts)
     if mode == "Disabled":
         # Other people's TrafficRoutes are the proof that one more does no harm.
         if facts.traffic_routes:
@@ -214,6 +236,11 @@ def _against(facts: MeshFacts, dialect: Dialect) -> str | None:
             f"needs the CRD {MESH_HTTP_ROUTES} (Kuma 2.1 or newer), which this cluster has not; "
             "use trafficroute"
         )
+    if facts.no_path_prefix:
+        return (
+            f"writes MeshHTTPRoutes, and this is {_KUMA_2_2}; use trafficroute, or upgrade to "
+            "Kuma 2.3 or newer"
+        )
     if facts.labels_only:
         return (
             None
@@ -249,7 +276,7 @@ def _against_traffic_routes(facts: MeshFacts) -> str | None:
             f"needs {TRAFFIC_ROUTES}, which are cluster-scoped and which this operator may not "
             "read. Allow it get, list, watch, create, patch and delete of them by a ClusterRole"
         )
-    if MESH_HTTP_ROUTES not in facts.crds:
+    if MESH_HTTP_ROUTES not in facts.crds or facts.no_path_prefix:
         return None
     if facts.mesh_services == "Exclusive":
         return (

@@ -85,6 +85,8 @@ class KumaKinds:
     a MeshHTTPRoute may have a ``name``. ``unreadable`` are those whose objects this operator may
     not read. ``patches_by_label`` tells whether a MeshProxyPatch may be for the pods of some
     labels: so from Kuma 2.10 on, which also takes it in the namespace of an application.
+    ``no_path_prefix`` tells that a MeshHTTPRoute's paths have no type ``PathPrefix``, in which
+    every route is written: so in Kuma 2.1 and 2.2, which call it ``Prefix``.
     ``system_namespace`` is that of Kuma's control plane, where a policy has to be that may not be
     in an application's; empty where none has to be. ``guessed`` tells that no control plane was
     seen there: it may be about to come."""
@@ -95,6 +97,7 @@ class KumaKinds:
     patches_by_label: bool = False
     system_namespace: str = ""
     guessed: bool = False
+    no_path_prefix: bool = False
 
     @property
     def policies_in_app_namespaces(self) -> bool:
@@ -164,6 +167,7 @@ async def _by_crds(client: Client) -> KumaKinds:
         crds=frozenset(name for name, crd in crds.items() if crd is not None),
         refs_by_name=any(map(_refs_by_name, routes)),
         patches_by_label=any(map(_patches_by_label, patches)),
+        no_path_prefix=any(map(_no_path_prefix, routes)),
     )
 
 
@@ -184,6 +188,7 @@ async def _by_discovery(client: Client) -> KumaKinds:
         crds,
         refs_by_name=_refs_by_name(schemas[MESHHTTPROUTES.kind]),
         patches_by_label=_patches_by_label(schemas.get(MESHPROXYPATCHES.kind, {})),
+        no_path_prefix=_no_path_prefix(schemas[MESHHTTPROUTES.kind]),
     )
 
 
@@ -216,6 +221,13 @@ def _served(crd: dict[str, Any] | None) -> list[dict[str, Any]]:
 def _refs_by_name(schema: dict[str, Any]) -> bool:
     """Whether the targets of a MeshHTTPRoute may have a name."""
     return "name" in _properties(schema, "spec", "to", "targetRef")
+
+
+def _no_path_prefix(schema: dict[str, Any]) -> bool:
+    """Whether the types of paths in a MeshHTTPRoute are told, and ``PathPrefix`` is none."""
+    path = _properties(schema, "spec", "to", "rules", "matches", "path")
+    types = (path.get("type") or {}).get("enum") or ()
+    return bool(types) and "PathPrefix" not in types
 
 
 def _patches_by_label(schema: dict[str, Any]) -> bool:

@@ -105,6 +105,7 @@ class KumaRouter:
                 mesh_services=self._assumed if mesh is None else mesh.mesh_services_mode,
                 traffic_routes=self._foreign.of(canary.mesh),
                 unreadable=self._kinds.unreadable,
+                no_path_prefix=self._kinds.no_path_prefix,
             ),
             self._override if word is None else Override(word, ANNOTATION_PATH),
         )
