@@ -6,6 +6,7 @@ import subprocess
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -245,6 +246,42 @@ def test_a_prometheus_without_sidecars_is_told(installed: Scene) -> None:
     done = run(installed, "--metrics-server", "http://127.0.0.1:1", prometheus=False)
     (line,) = mended(done)
     assert line.startswith("  ! Prometheus: not reached: ")
+
+
+def test_the_operators_prometheus_is_reached_through_the_api_server(installed: Scene) -> None:
+    address = urlsplit(installed.peers.http)
+    namespace = installed.namespace
+    container = {"name": "prometheus", "image": "prom/prometheus:v3"}
+    pod: Object = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "prometheus"},
+        "spec": {"containers": [container]},
+    }
+    service: Object = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "prometheus"},
+        "spec": {"ports": [{"port": 80}]},
+    }
+    ref = {"kind": "Pod", "namespace": namespace, "name": "prometheus"}
+    subset = {
+        "addresses": [{"ip": address.hostname, "targetRef": ref}],
+        "ports": [{"port": address.port}],
+    }
+    endpoints: Object = {
+        "apiVersion": "v1",
+        "kind": "Endpoints",
+        "metadata": {"name": "prometheus"},
+        "subsets": [subset],
+    }
+    deployment = operator(metrics_server=f"http://prometheus.{namespace}")
+    installed.apply(pod, service, endpoints, deployment)
+    status = json.dumps({"status": {"podIPs": [{"ip": address.hostname}]}})
+    installed.within("patch", "pod", "prometheus", "--subresource=status", "-p", status)
+    done = run(installed, prometheus=False)
+    assert done.returncode == 0, done.stdout
+    assert "  Prometheus: has series of the sidecars of mesh default" in done.stdout
 
 
 def test_a_prometheus_that_only_the_operator_reaches_is_no_fault(installed: Scene) -> None:
