@@ -7,6 +7,7 @@ namespace for each would be more sidecars than a user has inotify instances for.
 two namespaces of its own, where Kuma obeys it.
 """
 
+import json
 import re
 import time
 import traceback
@@ -56,13 +57,15 @@ class Dialect:
     """A row of the matrix: the lab that is played in, and what its routes have to look like.
 
     ``home`` is the route's kind and namespace; the namespace of an object of the whole cluster is
-    empty, that of the canary `APP`. ``refuses`` are the strategies of which the dialect has none.
+    empty, that of the canary `APP`. ``spoken`` is how the operator's log calls the dialect; it has
+    no word for the Gateway API. ``refuses`` are the strategies of which the dialect has none.
     """
 
     name: str
     kuma: str
     mode: str | None
     home: tuple[str, str]
+    spoken: str = ""
     refuses: frozenset[str] = frozenset()
     provider: str | None = None
 
@@ -81,15 +84,16 @@ APP = "(the canary's)"
 _MESH_HTTP_ROUTE = ("MeshHTTPRoute", APP)
 _HTTP_ROUTE = ("HTTPRoute", APP)
 _NEITHER = frozenset({"mirror", "affinity"})
+_BY_TAG, _BY_NAME = "MeshHTTPRoute by service tag", "MeshHTTPRoute by MeshService name"
 
 DIALECTS = (
-    Dialect("trafficroute", "1.8", None, ("TrafficRoute", ""), _NEITHER),
-    Dialect("service-tag-system", "2.7", None, ("MeshHTTPRoute", "kong-mesh-system")),
-    Dialect("service-tag", "2.14", "disabled", _MESH_HTTP_ROUTE),
-    Dialect("meshservice-name", "2.14", "exclusive", _MESH_HTTP_ROUTE),
-    Dialect("gatewayapi-2.14", "2.14", "exclusive", _HTTP_ROUTE, _NEITHER, "gatewayapi:v1"),
-    Dialect("labels", "3.0", None, _MESH_HTTP_ROUTE),
-    Dialect("gatewayapi-3.0", "3.0", None, _HTTP_ROUTE, _NEITHER, "gatewayapi:v1"),
+    Dialect("trafficroute", "1.8", None, ("TrafficRoute", ""), "TrafficRoute", _NEITHER),
+    Dialect("service-tag-system", "2.7", None, ("MeshHTTPRoute", "kong-mesh-system"), _BY_TAG),
+    Dialect("service-tag", "2.14", "disabled", _MESH_HTTP_ROUTE, _BY_TAG),
+    Dialect("meshservice-name", "2.14", "exclusive", _MESH_HTTP_ROUTE, _BY_NAME),
+    Dialect("gatewayapi-2.14", "2.14", "exclusive", _HTTP_ROUTE, "", _NEITHER, "gatewayapi:v1"),
+    Dialect("labels", "3.0", None, _MESH_HTTP_ROUTE, "MeshHTTPRoute by labels"),
+    Dialect("gatewayapi-3.0", "3.0", None, _HTTP_ROUTE, "", _NEITHER, "gatewayapi:v1"),
 )
 
 
@@ -213,6 +217,12 @@ class MatrixStage(Stage):
             if one["metadata"].get("annotations", {}).get(MARK) == f"{namespace}/podinfo"
         }
 
+    def spoken(self) -> set[str]:
+        """The dialects that routes are written in, as the operator says in its log."""
+        logs = self.lab.sh("kubectl -n kong-mesh-system logs deployment/flagger")
+        lines = [json.loads(line) for line in logs.splitlines()]
+        return {line["dialect"] for line in lines if line.get("msg") == "routes"}
+
     def delete(self, namespace: str) -> None:
         """Delete the canary, and see that of its traffic nothing is left."""
         self.lab.sh(f"kubectl -n {namespace} delete canary/podinfo --timeout=90s")
@@ -274,6 +284,7 @@ def through_weights(
         stage.release(namespace, "6.0.1")
         stage.until_weight(namespace, 1)
         promotion.found["routes"] = stage.ours(namespace)
+        promotion.found["spoken"] = stage.spoken()
         stage.until_phase(namespace, "Succeeded")
         promotion.told = stage.told(namespace)
         stage.release(namespace, "6.0.2")
