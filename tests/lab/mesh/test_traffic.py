@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from lab.mesh.dialects import DIALECTS
 from lab.mesh.loopback_envoys import NETWORK, Arrival, Sidecar, application
 from lab.mesh.mesh_objects import (
     ROUTE_ALL,
@@ -24,7 +25,7 @@ from lab.mesh.mesh_objects import (
 )
 from serinus.lab.mesh import xds
 from serinus.lab.mesh.model import World, observe
-from serinus.lab.mesh.versions import V1_8, V2_14, KumaVersion
+from serinus.lab.mesh.versions import V1_8, V2_14, V3_0, KumaVersion
 
 CLIENT, PRIMARY, CANARY = f"{NETWORK}.9", f"{NETWORK}.1", f"{NETWORK}.2"
 APEX = f"{NETWORK}.10"
@@ -279,3 +280,24 @@ async def test_a_mesh_service_without_pods_is_answered_503(tmp_path: Path) -> No
         await stage.until(session, {"canary"})
         await stage.deliver(stage.world([form_b(0, 100)], canary=False))
         await stage.until(session, {"status 503"})
+
+
+async def test_clusters_stay_while_routes_that_name_them_are_held_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long that takes: the proxy has the old routes until then."""
+    monkeypatch.setattr(xds, "PATIENCE", 60.0)
+    monkeypatch.setattr(xds, "LINGER_SECONDS", 1e-9)
+    stage = Scene(V3_0, tmp_path)
+    client = stage.sidecars["client"] = Sidecar(tmp_path / "client")
+    (by_labels,) = (one for one in DIALECTS if one.version is V3_0)
+    await stage.deliver(stage.world([by_labels.split(90, 10)]))
+    (proxy,) = (one for one in stage.world([]).proxies if one.name == "client")
+    clusters = tmp_path / "client" / "cds.json"
+    name = by_labels.cluster("podinfo-canary")
+    for canary in (True, False):
+        client.deliver(stage.world([], canary=canary), proxy)
+        assert client.held and name in clusters.read_text()
+    assert await client.settle()
+    client.deliver(stage.world([]), proxy)
+    assert name not in clusters.read_text()

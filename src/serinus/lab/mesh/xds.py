@@ -120,14 +120,15 @@ class Delivery:
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def _lingering(self, clusters: dict[str, Json]) -> dict[str, Json]:
-        """The clusters that left a moment ago, now that there are these."""
+        """The clusters that left a moment ago, now that there are these; while routes are held
+        back, those that the proxy has still name them."""
         now = time.monotonic()
         self._left |= {name: (cluster, now) for name, cluster in self._clusters.items()}
         self._clusters = clusters
         self._left = {
             name: (cluster, since)
             for name, (cluster, since) in self._left.items()
-            if name not in clusters and now - since < LINGER_SECONDS
+            if name not in clusters and (self._held or now - since < LINGER_SECONDS)
         }
         return {name: cluster for name, (cluster, _) in self._left.items()}
 
