@@ -14,17 +14,17 @@ from telling import told
 
 TOGETHER = {
     "tests/conformance/": "conformance",
-    "tests/story/": "labs",
-    "tests/kuma/test_matrix.py": "labs",
+    "tests/story/": "stories",
+    "tests/kuma/test_matrix.py": "stories",
+    "tests/kuma/test_upgrade.py": "labs",
     "tests/lab/kubelet/": "labs",
     "tests/lab/controlplane/": "labs",
     "tests/lab/mesh/": "labs",
     "tests/routing/test_obeyed.py": "labs",
-    "tests/kuma/test_upgrade.py": "labs",
 }
 """Paths with one control plane for all their tests, or one list that all of them fill; and labs and
-other crowds of Envoys, of which only one can run at a time: a user has 128 inotify instances, and
-each Envoy takes several."""
+other crowds of Envoys, of which only two can run at a time, a large one and a small one: a user has
+128 inotify instances, and each Envoy takes several."""
 
 
 class ByPeers(LoadScopeScheduling):
