@@ -68,10 +68,8 @@ class Watch:
         connection = self._connect()
         connection.request("GET", self._path, headers=self._headers)
         answer = connection.getresponse()
+        _must_be_well(answer)
         listed = json.loads(answer.read())
-        if answer.status != http.client.OK:
-            # Of a kind that is new: its storage is not ready yet.
-            raise http.client.HTTPException(f"{answer.status} {listed.get('message')}")
         for item in listed["items"]:
             name = item["metadata"]["name"]
             known = self.latest.get(name, {}).get("metadata", {})
@@ -87,10 +85,14 @@ class Watch:
         )
         # The answer takes it from the connection.
         self._socket = connection.sock
-        for line in connection.getresponse():
+        answer = connection.getresponse()
+        _must_be_well(answer)
+        for line in answer:
             if self._stopped:
                 return
             event = json.loads(line)
+            if event["type"] == "ERROR":
+                raise http.client.HTTPException(event["object"].get("message"))
             self._take(event["type"], event["object"])
 
     def _take(self, kind: str, item: Object) -> None:
@@ -102,3 +104,9 @@ class Watch:
                 self.latest[name] = item
                 self.history.append(item)
             self._changed.notify_all()
+
+
+def _must_be_well(answer: http.client.HTTPResponse) -> None:
+    """The storage of a kind that is new, or has a new schema, is not ready for a moment."""
+    if answer.status != http.client.OK:
+        raise http.client.HTTPException(f"{answer.status} {answer.read().decode()}")
