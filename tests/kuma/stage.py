@@ -372,7 +372,10 @@ def affinity(stage: MatrixStage, namespace: str) -> Act:
     users = [Caller(stage.lab, namespace, f"held-{n}", cookies=True) for n in (1, 2, 3)]
     with calling(act, *users, Caller(stage.lab, namespace, "no-cookies")):
         stage.release(namespace, "6.0.3")
-        first = stage.until_weight(namespace, 1)["sessionAffinityCookie"]
+        status = stage.until_weight(namespace, 1)
+        first = status["sessionAffinityCookie"]
+        # The status comes before what it asks for, which is there by the next step.
+        stage.until_weight(namespace, status["canaryWeight"] + 1)
         act.found["routes"] = stage.ours(namespace)
         stage.until_phase(namespace, "Succeeded")
     act.found["jars"] = [user.jar() for user in users]
