@@ -196,19 +196,31 @@ def test_hooks_run_after_the_start_and_before_the_end(lab: Lab) -> None:
     shared = {"name": "shared", "mountPath": "/shared"}
     spec = shell("c", "touch /shared/up; sleep 1000", volumeMounts=[shared])
     hook = "until [ -e /shared/up ]; do sleep 0.05; done; echo begun > /shared/post"
+    # The pod stays until the test has looked: once it is gone, so are its logs.
+    end = "echo ending > /shared/pre; until [ -e /shared/seen ]; do sleep 0.05; done"
     spec["lifecycle"] = {
         "postStart": {"exec": {"command": ["sh", "-c", hook]}},
-        "preStop": {"exec": {"command": ["sh", "-c", "echo ending > /shared/pre; sleep 0.3"]}},
+        "preStop": {"exec": {"command": ["sh", "-c", end]}},
     }
     watcher = shell("w", "trap : TERM; until cat /shared/pre 2>/dev/null; do sleep 0.1; done")
     watcher["volumeMounts"] = [shared]
     volumes = [{"name": "shared", "emptyDir": {}}]
-    lab.apply(pod("hooked", spec, watcher, volumes=volumes, restartPolicy="Never"))
+    lab.apply(
+        pod(
+            "hooked",
+            spec,
+            watcher,
+            volumes=volumes,
+            restartPolicy="Never",
+            terminationGracePeriodSeconds=120,
+        )
+    )
     lab.ready("hooked")
     shown = lab.kubectl("exec", "hooked", "-c", "c", "--", "cat", "/shared/post")
     assert shown == "begun\n"
     lab.kubectl("delete", "pod", "hooked", "--wait=false")
     eventually(lambda: lab.kubectl("logs", "hooked", "-c", "w") == "ending\n", "preStop ran")
+    lab.kubectl("exec", "hooked", "-c", "c", "--", "touch", "/shared/seen")
     lab.kubectl("wait", "--for=delete", "pod/hooked", "--timeout=30s")
 
 
