@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from structlog.testing import capture_logs
 
 from alerts.chat_service import ChatService, Sleeps, canary, chat_service
 from cluster.lab_api import LabApi, lab_api
+from logged import captured
 from serinus.alerts.alerts import ATTEMPTS, Alerts
 from serinus.alerts.bursts import LISTED, REPEATED
 from serinus.alerts.everyone import GlobalAlerts
@@ -136,7 +136,7 @@ async def test_a_dead_receivers_backlog_is_dropped() -> None:
         waiting.set()
         await go.wait()
 
-    with capture_logs() as logs:
+    with captured() as logs:
         async with telling(address, sleep=sleep) as alerts:
             alerts.send(canary(), "info", "first")
             await waiting.wait()
@@ -154,7 +154,7 @@ async def test_a_refusal_is_told_without_secrets_and_the_rest_goes_on(chat: Chat
         lambda request: web.Response(status=404, text=f"Cannot POST {request.raw_path}"),
         lambda _: web.json_response({"ok": False, "error": "not_in_channel"}),
     ]
-    with capture_logs() as logs:
+    with captured() as logs:
         async with telling(f"{chat.url}/api/SECRETPATH?key=SECRETKEY") as alerts:
             for number in range(3):
                 alerts.send(canary(), "info", f"message {number}")
@@ -165,7 +165,7 @@ async def test_a_refusal_is_told_without_secrets_and_the_rest_goes_on(chat: Chat
 
 async def test_close_gives_up_in_time_and_says_what_was_lost(chat: ChatService) -> None:
     chat.free.clear()
-    with capture_logs() as logs:
+    with captured() as logs:
         async with telling(chat.url) as alerts:
             alerts.send(canary(), "info", "one")
             await chat.next()
@@ -175,7 +175,7 @@ async def test_close_gives_up_in_time_and_says_what_was_lost(chat: ChatService) 
 
 
 async def test_an_address_that_makes_no_sense_is_told() -> None:
-    with capture_logs() as logs:
+    with captured() as logs:
         async with telling("http://[") as alerts:
             alerts.send(canary(), "info", "one")
             await alerts.close()
@@ -244,7 +244,7 @@ async def test_providers(tmp_path: Path, chat: ChatService) -> None:
         async with providing(api) as (alerts, providers):
             await _rotate(api, alerts, chat)
             await _proxied(alerts, chat)
-            with capture_logs() as logs:
+            with captured() as logs:
                 alerts.send(canary(alerts=[alert("empty"), alert("gone")]), "info", "lost")
                 await alerts.close()
             assert sorted(one["why"] for one in logs) == [

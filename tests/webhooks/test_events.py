@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from structlog.testing import capture_logs
 
 from alerts.chat_service import ChatService, Sleeps, canary, chat_service
+from logged import captured
 from serinus.webhooks.events import ROOM, EventHooks
 
 
@@ -83,7 +83,7 @@ async def test_a_dead_hooks_backlog_is_dropped_and_a_refusal_is_not(hook: ChatSe
         lambda _: web.Response(status=503),
     ]
     told = canary(webhooks=[event(f"{hook.url}/SECRETPATH", retries=1)])
-    with capture_logs() as logs:
+    with captured() as logs:
         async with telling(sleep=Sleeps()) as hooks:
             for number in range(ROOM + 3):
                 hooks.tell(told, "Normal", f"{number}")

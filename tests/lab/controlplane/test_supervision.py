@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from structlog.testing import capture_logs
 
+from logged import captured
 from serinus.lab.supervision import keep_running
 
 SECONDS = 20.0
@@ -27,7 +27,7 @@ async def test_a_program_that_ends_is_started_again_and_its_last_words_are_told(
     tmp_path: Path,
 ) -> None:
     output = tmp_path / "output"
-    with capture_logs() as told:
+    with captured() as told:
         keeping = asyncio.create_task(
             keep_running(
                 "brief", ["sh", "-c", "echo $WORD; exit 3"],
