@@ -9,7 +9,7 @@ import asyncio
 import builtins
 import enum
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Self
 
 import aiohttp
@@ -251,19 +251,17 @@ class Client:
             headers["Content-Type"] = content_type
         limit = aiohttp.ClientTimeout(total=timeout or self._timeout)
         for attempt in range(1, ATTEMPTS + 1):
-            async with (
-                self._turns,
-                self._answer(
-                    method, path, params, data=data, headers=headers, limit=limit
-                ) as answer,
-            ):
-                with self._reaching(method, path):
+            with self._reaching(method, path):
+                async with (
+                    self._turns,
+                    await self._send(method, path, params, data, headers, limit) as answer,
+                ):
                     content = await answer.read()
-                if answer.status < 400:
-                    return content
-                wait = _retry_after(answer, method)
-                if wait is None or attempt == ATTEMPTS:
-                    raise refusal(answer.status, content, f"{method} {path}")
+            if answer.status < 400:
+                return content
+            wait = _retry_after(answer, method)
+            if wait is None or attempt == ATTEMPTS:
+                raise refusal(answer.status, content, f"{method} {path}")
             await asyncio.sleep(wait)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
@@ -278,26 +276,26 @@ class Client:
         """
         limit = aiohttp.ClientTimeout(total=None, sock_connect=self._timeout, sock_read=silence)
         headers = {"Accept": "application/json"}
-        async with self._answer(
-            "GET", path, params, data=None, headers=headers, limit=limit
-        ) as answer:
+        with self._reaching("GET", path):
+            answer = await self._send("GET", path, params, None, headers, limit)
+        # What the caller does with the lines may fail in the same ways; that is not ours.
+        async with answer:
             if answer.status >= 400:
                 with self._reaching("GET", path):
                     content = await answer.read()
                 raise refusal(answer.status, content, f"GET {path}")
             yield self._lines(answer.content, path)
 
-    @asynccontextmanager
-    async def _answer(
+    async def _send(
         self,
         method: str,
         path: str,
         params: Params | None,
-        *,
         data: bytes | None,
         headers: dict[str, str],
         limit: aiohttp.ClientTimeout,
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
+    ) -> aiohttp.ClientResponse:
+        """Ask once. The answer's content is still to be read, and the answer to be closed."""
         connection = self.connection
         if self._session is None:
             # Watches hold their connection for ever, so a bound on connections would be a
@@ -306,26 +304,19 @@ class Client:
                 connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT),
                 headers={"User-Agent": f"serinus/{__version__}"},
             )
-        async with AsyncExitStack() as stack:
-            with self._reaching(method, path):
-                credentials = await connection.headers()
-                body = data if method == "GET" else _Fenced(data or b"", self._may_write)
-                answer = await stack.enter_async_context(
-                    self._session.request(
-                        method,
-                        connection.server + path,
-                        params=params,
-                        data=body,
-                        headers={**headers, **credentials},
-                        timeout=limit,
-                        ssl=connection.ssl if connection.ssl is not None else True,
-                        server_hostname=connection.tls_server_name,
-                        proxy=connection.proxy,
-                        allow_redirects=False,
-                    )
-                )
-            # What the caller does with the answer may fail in the same ways; that is not ours.
-            yield answer
+        credentials = await connection.headers()
+        return await self._session.request(
+            method,
+            connection.server + path,
+            params=params,
+            data=data if method == "GET" else _Fenced(data or b"", self._may_write),
+            headers={**headers, **credentials},
+            timeout=limit,
+            ssl=connection.ssl if connection.ssl is not None else True,
+            server_hostname=connection.tls_server_name,
+            proxy=connection.proxy,
+            allow_redirects=False,
+        )
 
     async def _lines(self, content: aiohttp.StreamReader, path: str) -> AsyncIterator[bytes]:
         """Split a stream at newlines. (aiohttp's own readline refuses lines over 128 KiB, and

@@ -32,9 +32,10 @@ class AuthorityFile:
 
     def refresh(self) -> None:
         """Look whether it is another one now; that costs some microseconds."""
-        if not self._path.exists():
+        try:
+            version = self._version()
+        except (FileNotFoundError, NotADirectoryError):
             return
-        version = self._version()
         if version != self._read:
             self._trust.load_verify_locations(cafile=str(self._path))
             self._read = version

@@ -107,17 +107,28 @@ async def _reconcile_service(
     if target is None:
         # A rollback must not wait for a target that is gone; its Services stay as they are.
         return []
-    desired = desired_service(canary, role, target, selector_of(canary, target, rules))
     name = role.service_name(canary)
     live = caches.services.get(canary.namespace, name)
+    wanted = _wanted_by(canary, role, target)
+    if live is not None and live.comparisons.get(wanted):
+        return []
+    desired = desired_service(canary, role, target, selector_of(canary, target, rules))
     if live is None:
         answer = await client.create(SERVICES, canary.namespace, desired)
     else:
         patch = service_patch(canary, live, desired)
         if patch is None:
+            live.comparisons.clear()
+            live.comparisons[wanted] = True
             return []
         answer = await client.patch(SERVICES, canary.namespace, name, patch)
     return [written(SERVICES, answer)]
+
+
+def _wanted_by(canary: Canary, role: Role, target: PodsView) -> tuple[object, ...]:
+    """What a Service for that role follows from."""
+    asked, used = canary.metadata, target.metadata
+    return (role, asked.uid, asked.generation, used.uid, used.generation)
 
 
 async def reconcile_primary(

@@ -228,6 +228,11 @@ class ServiceView(Struct, frozen=True, dict=True):
     text: msgspec.Raw = msgspec.Raw(b"{}")
 
     @cached_property
+    def comparisons(self) -> dict[object, bool]:
+        """As that of `PodsView`."""
+        return {}
+
+    @cached_property
     def revision(self) -> str:
         """The hash of what its owner says in its spec, computed when first read."""
         return revision(msgspec.json.encode(self.own_spec()))

@@ -320,6 +320,7 @@ class ForeignTrafficRoutes:
 
     def __init__(self, routes: Cache[TrafficRouteView] | None) -> None:
         self._names: dict[str, set[str]] = {}
+        self._sorted: dict[str, tuple[str, ...]] = {}
         if routes is not None:
             for route in routes.values():
                 self._add(route)
@@ -327,14 +328,20 @@ class ForeignTrafficRoutes:
 
     def of(self, mesh: str) -> tuple[str, ...]:
         """Their names."""
-        return tuple(sorted(self._names.get(mesh, ())))
+        found = self._sorted.get(mesh)
+        if found is None:
+            found = self._sorted[mesh] = tuple(sorted(self._names.get(mesh, ())))
+        return found
 
     def _take(self, change: Change[TrafficRouteView]) -> None:
-        if change.old is not None:
-            self._names.get(change.old.mesh, set()).discard(change.old.metadata.name)
+        old = change.old
+        if old is not None and old.metadata.name in self._names.get(old.mesh, ()):
+            self._names[old.mesh].remove(old.metadata.name)
+            self._sorted.pop(old.mesh, None)
         if change.new is not None:
             self._add(change.new)
 
     def _add(self, route: TrafficRouteView) -> None:
         if not for_some_canary(route):
             self._names.setdefault(route.mesh, set()).add(route.metadata.name)
+            self._sorted.pop(route.mesh, None)

@@ -1,6 +1,7 @@
 """The router for Kuma: each canary's mesh decides in which dialect its route is written."""
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 
 import structlog
 
@@ -42,6 +43,9 @@ from serinus.routing.router import Ability, Router, RoutingError
 
 log = structlog.get_logger(__name__)
 
+CHOICES = 128
+"""How many meshes' dialects are remembered."""
+
 
 class KumaRouter:
     """A `Router` over all of Kuma's dialects that Serinus speaks.
@@ -68,6 +72,8 @@ class KumaRouter:
         self._assumed_mode = assumed_mode
         self._caches = caches
         self._foreign = ForeignTrafficRoutes(caches.traffic_routes)
+        # Each look at a canary asks some eight times.
+        self._chosen = lru_cache(CHOICES)(self._choose)
         self._told: dict[str, set[Choice]] = {}
         self._routers: dict[Dialect, Router] = {}
         if caches.traffic_routes is not None:
@@ -96,19 +102,26 @@ class KumaRouter:
     def choice(self, canary: Canary) -> Choice | Problem:
         """As `dialect`, with the reason."""
         mesh = self._caches.mesh(canary.mesh)
-        word = canary.metadata.annotations.get(ANNOTATION)
-        return choose(
-            MeshFacts(
-                mesh=canary.mesh,
-                crds=self._kinds.crds,
-                refs_by_name=self._kinds.refs_by_name,
-                mesh_services=self._assumed if mesh is None else mesh.mesh_services_mode,
-                traffic_routes=self._foreign.of(canary.mesh),
-                unreadable=self._kinds.unreadable,
-                no_path_prefix=self._kinds.no_path_prefix,
-            ),
-            self._override if word is None else Override(word, ANNOTATION_PATH),
+        return self._chosen(
+            canary.mesh,
+            self._assumed if mesh is None else mesh.mesh_services_mode,
+            self._foreign.of(canary.mesh),
+            canary.metadata.annotations.get(ANNOTATION),
         )
+
+    def _choose(
+        self, mesh: str, mode: str | None, traffic_routes: tuple[str, ...], word: str | None
+    ) -> Choice | Problem:
+        facts = MeshFacts(
+            mesh=mesh,
+            crds=self._kinds.crds,
+            refs_by_name=self._kinds.refs_by_name,
+            mesh_services=mode,
+            traffic_routes=traffic_routes,
+            unreadable=self._kinds.unreadable,
+            no_path_prefix=self._kinds.no_path_prefix,
+        )
+        return choose(facts, self._override if word is None else Override(word, ANNOTATION_PATH))
 
     @property
     def _assumed(self) -> str | None:
@@ -171,8 +184,10 @@ class KumaRouter:
         return dialect if isinstance(dialect, Problem) else self._written_in(dialect, canary)
 
     def _written_in(self, dialect: Dialect, canary: Canary) -> Router:
-        by_connection = None if speaks_http(canary) else self._tcp_routers.get(dialect)
-        return by_connection or self._routers[dialect]
+        by_connection = self._tcp_routers.get(dialect)
+        if by_connection is not None and not speaks_http(canary):
+            return by_connection
+        return self._routers[dialect]
 
     def _tell_choice(self, canary: Canary) -> None:
         """Log in which dialect the mesh's routes are written, when that is news."""
