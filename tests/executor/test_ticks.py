@@ -100,7 +100,7 @@ async def test_a_decision_on_an_old_canary_is_void(scene: Scene) -> None:
         while report.fenced is False:  # Its pods were not ready yet, so nothing was decided.
             await asyncio.sleep(0.05)
             report = await one.executor.tick(old, datetime.now(UTC), due=True)
-        assert [(seen.method, seen.status) for seen in scene.peers.writes()][-1] == ("PATCH", 409)
+        assert [(seen.method, seen.status) for seen in scene.peers.writes()][-1] == ("PUT", 409)
         assert one.canary().status.canary_weight == 0
         assert not [seen for seen in scene.peers.writes() if "meshhttproutes" in seen.path]
 

@@ -44,7 +44,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
   verbs: [list, watch]
 - apiGroups: [flagger.app]
   resources: [canaries/status]
-  verbs: [patch]
+  verbs: [update]
 - apiGroups: [flagger.app]
   resources: [canaries/finalizers]
   verbs: [update]

@@ -57,8 +57,7 @@ class CanaryStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The status, as one value that is written whole.
 
     Unlike the other structs it encodes its defaults too: people read a weight of 0 in
-    `kubectl get canaries`, and a merge patch made of it also takes back what no longer holds
-    (a null removes a field). Times are UTC, in whole seconds.
+    `kubectl get canaries`. Times are UTC, in whole seconds.
     """
 
     phase: Annotated[Phase, doc("Where the rollout stands.")] = Phase.NONE

@@ -68,20 +68,25 @@ class Complaints:
         for raw in msgspec.json.decode(page, type=_Page).items:
             found = decode_canary(bytes(raw))
             if isinstance(found, Malformed):
-                conditions = _with_complaint(msgspec.json.decode(raw), str(found.problem))
                 body = {
-                    "metadata": {"resourceVersion": found.resource_version},
-                    "status": {"conditions": conditions},
+                    "apiVersion": CANARIES.api_version,
+                    "kind": CANARIES.kind,
+                    "metadata": {
+                        "name": name,
+                        "namespace": namespace,
+                        "resourceVersion": found.resource_version,
+                    },
+                    "status": _with_complaint(msgspec.json.decode(raw), str(found.problem)),
                 }
-                await self._client.patch(CANARIES, namespace, name, body, subresource="status")
+                await self._client.replace(CANARIES, namespace, name, body, subresource="status")
 
 
 class _Page(msgspec.Struct):
     items: list[msgspec.Raw] = []
 
 
-def _with_complaint(canary: Json, problem: str) -> list[Json]:
-    """The conditions of an unreadable canary, `Ready` among them saying why it is one."""
+def _with_complaint(canary: Json, problem: str) -> Json:
+    """The status of an unreadable canary whose condition `Ready` says why it is one."""
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     ready = {
         "type": "Ready",
@@ -91,11 +96,12 @@ def _with_complaint(canary: Json, problem: str) -> list[Json]:
         "lastUpdateTime": now,
         "lastTransitionTime": now,
     }
-    status = canary.get("status")
-    found = status.get("conditions") if isinstance(status, dict) else None
+    found = canary.get("status")
+    status = found if isinstance(found, dict) else {}
+    conditions = status.get("conditions")
     kept = [
         one
-        for one in (found if isinstance(found, list) else ())
+        for one in (conditions if isinstance(conditions, list) else ())
         if isinstance(one, dict) and one.get("type") != "Ready"
     ]
-    return [*kept, ready]
+    return {**status, "conditions": [*kept, ready]}
