@@ -3,7 +3,7 @@
 import msgspec
 from msgspec import Struct
 
-from serinus.api.meta import ObjectMeta
+from serinus.routing.metadata import RouteMeta
 
 
 class Condition(Struct, frozen=True, rename="camel"):
@@ -32,7 +32,7 @@ class RouteStatus(Struct, frozen=True):
 class HTTPRouteView(Struct, frozen=True):
     """An HTTPRoute; ``spec`` is its JSON."""
 
-    metadata: ObjectMeta
+    metadata: RouteMeta
     spec: msgspec.Raw = msgspec.Raw(b"{}")
     status: RouteStatus = RouteStatus()
 

@@ -4,10 +4,11 @@ import msgspec
 from msgspec import Struct
 
 from serinus.api.meta import ObjectMeta
+from serinus.routing.metadata import RouteMeta
 
 
 class _Spec(Struct, frozen=True):
-    metadata: ObjectMeta
+    metadata: RouteMeta
     spec: msgspec.Raw = msgspec.Raw(b"{}")
 
     def __post_init__(self) -> None:

@@ -18,11 +18,16 @@ from serinus.cluster.resource import Resource
 from serinus.cluster.written import Written, written
 from serinus.rollout.effects import Traffic, Weights
 from serinus.routing.kuma.belonging import CANARY, mark
+from serinus.routing.metadata import RouteMeta
 
 Json = dict[str, Any]
 
 ATTEMPTS = 4
 """How often a write is tried while others keep writing the same object."""
+
+FORGOTTEN: list[Json] = [{}]
+"""The word for an object's `managedFields` that has the API server forget them. It notes none
+from then on, until somebody applies the object on the server."""
 
 AT_REST = Traffic(Weights(primary=100, canary=0))
 """What a route is compared with, but for its traffic, when it carries none."""
@@ -30,7 +35,7 @@ AT_REST = Traffic(Weights(primary=100, canary=0))
 
 class _Live(Protocol):
     @property
-    def metadata(self) -> ObjectMeta: ...
+    def metadata(self) -> RouteMeta: ...
 
 
 View = TypeVar("View", bound=_Live)
@@ -61,6 +66,9 @@ async def bring_about(
                     return []
                 fence = {"resourceVersion": live.metadata.resource_version}
                 patch["metadata"] = {**patch.get("metadata", {}), **fence}
+                if live.metadata.noted_alone(client.field_manager):
+                    # docs/decisions/field-owners.md
+                    patch["metadata"]["managedFields"] = FORGOTTEN
                 answer = await client.patch(resource, namespace, name, patch)
             return [written(resource, answer)]
         except (AlreadyExists, Conflict, NotFound):
