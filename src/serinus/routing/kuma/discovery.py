@@ -306,6 +306,10 @@ class KumaCaches:
             if cache is not None:
                 yield cache
 
+    def written(self) -> Iterator[Cache[Any]]:
+        """Those of the kinds that Serinus writes."""
+        yield from (cache for cache in self.all() if cache not in (self.meshes, self.mesh_services))
+
     def mesh(self, name: str) -> MeshView | None:
         """The Mesh of that name."""
         return self.meshes.get(None, name) if self.meshes is not None else None

@@ -23,6 +23,7 @@ from serinus.routing.kuma.dialect import (
     choose,
 )
 from serinus.routing.kuma.discovery import ForeignTrafficRoutes, KumaCaches, KumaKinds
+from serinus.routing.kuma.edits import Edits
 from serinus.routing.kuma.filters import service_filters
 from serinus.routing.kuma.meshhttproute import MeshHTTPRouteRouter
 from serinus.routing.kuma.meshservices import speaks_http
@@ -74,6 +75,7 @@ class KumaRouter:
         self._foreign = ForeignTrafficRoutes(caches.traffic_routes)
         # Each look at a canary asks some eight times.
         self._chosen = lru_cache(CHOICES)(self._choose)
+        self._edits = Edits(caches.written())
         self._told: dict[str, set[Choice]] = {}
         self._routers: dict[Dialect, Router] = {}
         if caches.traffic_routes is not None:
@@ -157,7 +159,12 @@ class KumaRouter:
 
     def drift(self, canary: Canary) -> tuple[str, ...]:
         router = self._router(canary)
-        return () if isinstance(router, Problem) else router.drift(canary)
+        if isinstance(router, Problem) or not self._edits.possible(canary):
+            return ()
+        found = router.drift(canary)
+        if not found:
+            self._edits.none(canary)
+        return found
 
     async def reconcile(self, canary: Canary, traffic: Traffic) -> list[Written]:
         router = self._router(canary)
