@@ -35,7 +35,7 @@ class ChatService:
         return self.answers.pop(0)(request) if self.answers else web.Response(text="ok")
 
     async def next(self) -> Posted:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             return await self.posted.get()
 
 

@@ -275,7 +275,7 @@ async def test_providers(tmp_path: Path, chat: ChatService) -> None:
 
 
 async def _until_served(api: LabApi) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         cache = Cache(api.client, ALERTPROVIDERS, decode_alert_provider)
         async with running(cache):
             await cache.synced.wait()

@@ -27,7 +27,7 @@ def run(
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=100,
         env={**os.environ, "COLUMNS": "200"},
     )
 

@@ -28,7 +28,7 @@ def run(scene: Scene, *words: str, prometheus: bool = True) -> subprocess.Comple
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=100,
         env={**os.environ, "COLUMNS": "200"},
     )
 

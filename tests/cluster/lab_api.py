@@ -57,7 +57,7 @@ async def lab_api(directory: Path) -> AsyncIterator[LabApi]:
             Client(Connection.with_token(address, "secret", ca_file=ca)) as client,
             Client(Connection.with_token(address, "bob", ca_file=ca)) as bob,
         ):
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 while not await _ready(client):  # noqa: ASYNC110 (it can only be polled)
                     await asyncio.sleep(0.05)
             yield LabApi(client, bob)

@@ -41,14 +41,14 @@ async def running(api: Api, silence: float = 70.0) -> AsyncIterator[Cache[str]]:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - the cache has no event for its counters
             await asyncio.sleep(0.002)
 
 
 async def opened(api: Api) -> Watch:
     """The next watch that the cache opens."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         return await api.watches.get()
 
 

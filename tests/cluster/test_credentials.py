@@ -39,7 +39,7 @@ async def running(client: Client, **settings: float) -> AsyncIterator[Credential
 
 
 async def shows(credentials: Credentials, where: tuple[str, str], values: dict[str, str]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             try:
                 if dict(await credentials.get(*where)) == values:
@@ -145,7 +145,7 @@ async def test_watches_that_nobody_asks_for_end_and_begin_anew(api: LabApi) -> N
     await api.secret(home, "metrics", token="one")
     async with running(api.client, idle=0.1) as credentials:
         assert dict(await credentials.get(home, "metrics")) == {"token": "one"}
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while credentials.watched:  # noqa: ASYNC110 (it tells nobody)
                 await asyncio.sleep(0.01)
         await api.rotate(home, "metrics", token="two")

@@ -34,7 +34,7 @@ class Told:
         self.event = asyncio.Event()
 
     async def again(self) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await self.event.wait()
         self.event.clear()
 

@@ -19,7 +19,7 @@ from serinus.cluster.kubeconfig import connect
 from serinus.cluster.lease import Terms
 
 TERMS = Terms(duration=3, renew_deadline=1.5, retry_period=0.2)
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 class Lab(Cluster):

@@ -67,7 +67,7 @@ class Listener:
 
 async def until(holds: Callable[[], object]) -> None:
     """Let the loop go on, turn by turn."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not holds():  # noqa: ASYNC110
             await asyncio.sleep(0)
 

@@ -27,7 +27,7 @@ from serinus.lab.controllers.view import View
 from serinus.lab.paths import LabPaths
 
 ADMIN, CONTROLLERS = "admin-token", "controllers-token"
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 class LabServer:
@@ -117,7 +117,7 @@ class LabServer:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=60,
+            timeout=100,
             check=False,
         )
         assert not check or done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stdout}"

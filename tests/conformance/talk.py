@@ -15,7 +15,7 @@ from controlplane.api import Answer
 
 Object = dict[str, Any]
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 _UID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")

@@ -81,15 +81,15 @@ async def test_the_shipped_role_suffices_for_an_election(plane: ControlPlane) ->
     async with Client(Connection.with_token(plane.address, token, ca_pem=ca)) as client:
         first, second = (Election(client, "elected", LEASE, terms) for _ in range(2))
         tasks = [asyncio.create_task(first.run())]
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await first.won.wait()
         tasks.append(asyncio.create_task(second.run()))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await second.watching.wait()
         tasks[0].cancel()
         await asyncio.gather(tasks[0], return_exceptions=True)
         await first.release()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await second.won.wait()
         tasks[1].cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -37,7 +37,7 @@ class Operator:
 
     def wait_ready(self) -> None:
         """As its readiness probe does."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not (self._port() and self.get("/readyz")[0] == 200):
             assert self._process.poll() is None, self._log.read_text()
             assert time.monotonic() < deadline, self.get("/readyz")

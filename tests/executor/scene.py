@@ -44,7 +44,7 @@ class Furnished:
         kuma = played(self.version)
         self.apply(*definitions(kuma))
         token = self.install()
-        self.kubectl("wait", "crd", "--all", "--for=condition=Established", "--timeout=20s")
+        self.kubectl("wait", "crd", "--all", "--for=condition=Established", "--timeout=60s")
         routes = [one for one in policies(kuma) if one["kind"] == "TrafficRoute"]
         self.apply(*namespaces(), mesh(kuma), *routes)
         self.account = self.root / "operator.kubeconfig"
@@ -69,7 +69,7 @@ class Furnished:
         self.apply(*wanted)
         for name in foreign(wanted, found):
             self.kubectl("delete", "crd", name)
-        self.kubectl("wait", "crd", "--all", "--for=condition=Established", "--timeout=20s")
+        self.kubectl("wait", "crd", "--all", "--for=condition=Established", "--timeout=60s")
         self.version = version
 
     def install(self) -> str:

@@ -14,7 +14,7 @@ def reason(one: Hand) -> str:
 
 
 async def ticks_until(one: Hand, wanted: str) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while reason(one) != wanted:
             await one.tick(due=True)
             await asyncio.sleep(0.02)
@@ -43,7 +43,7 @@ async def test_a_canary_waits_for_the_meshservices_and_goes_on(scene: Scene) -> 
         await asyncio.to_thread(scene.await_message, "the mesh cannot lead requests to it")
 
         await asyncio.to_thread(scene.apply, *scene.mesh_services())
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while one.canary().status.canary_weight == 0:
                 await one.tick(due=True)
                 await asyncio.sleep(0.02)

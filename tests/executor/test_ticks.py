@@ -49,7 +49,7 @@ class Hand:
             assert await cache.reached(namespace, name, version, 10)
 
     async def until(self, phase: Phase) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while self.canary().status.phase is not phase:
                 await self.tick(due=True)
                 await asyncio.sleep(0.02)

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 T = TypeVar("T")
 Object = dict[str, Any]
-PATIENCE = 25.0
+PATIENCE = 60.0
 
 
 class Watch:

@@ -228,7 +228,7 @@ async def test_an_ngrinder_test_is_stopped_at_its_timeout_and_with_the_load_test
         async with load_tester() as client:
             assert await ask(client, **ngrinder(url)) == (202, "")
             before = remote.asked["GET /perftest/api/961/status"]
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 await true(lambda: remote.asked["GET /perftest/api/961/status"] > before)
         assert remote.asked[stop] == 2
 

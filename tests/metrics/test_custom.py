@@ -85,7 +85,7 @@ class World:
 
     async def until(self, which: Canary, answers: bool) -> None:
         """Wait until the guarded server answers, or does not."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while (await self.measure(which) == Value(7.0)) is not answers:  # noqa: ASYNC110 (it can only be asked)
                 await asyncio.sleep(0.01)
 
@@ -103,7 +103,7 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
         made = World(api, session)
         kept = asyncio.create_task(made.cache.run())
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await made.cache.synced.wait()
             yield made
         finally:

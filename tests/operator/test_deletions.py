@@ -80,7 +80,7 @@ def test_a_deleted_namespace_goes_in_peace(scene: Scene) -> None:
     scene.begin()
     scene.release("v2")
     scene.await_weight(25)
-    scene.kubectl("delete", "namespace", scene.namespace, "--timeout=20s")
+    scene.kubectl("delete", "namespace", scene.namespace, "--timeout=60s")
     scene.routes.until(lambda: not _ours(scene))
     assert operator.get("/readyz")[0] == 200
     assert [line for line in operator.log() if line["level"] == "error"] == []

@@ -70,7 +70,7 @@ async def routing(directory: Path, version: KumaVersion) -> AsyncIterator[tuple[
         caches = KumaCaches.of(client, found)
         running = [asyncio.create_task(cache.run()) for cache in caches.all()]
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await asyncio.gather(*(cache.synced.wait() for cache in caches.all()))
             router = KumaRouter(
                 client, found, caches, selector=lambda _namespace, name: SELECTORS[name]

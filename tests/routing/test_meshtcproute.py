@@ -257,7 +257,7 @@ async def test_callers_connections_are_shared_out(
 
     async with scene(version, tmp_path, routes(FULL)) as (stage, session):
         assert await answered(20) == {"primary"}
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await stage.deliver(stage.world(routes(Traffic(Weights(50, 50)))))
             while "canary" not in await answered(5):
                 pass

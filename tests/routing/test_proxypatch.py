@@ -118,7 +118,7 @@ async def test_envoy_adds_the_cookie_to_those_of_the_application(tmp_path: Path)
         *("--disable-hot-restart", "--concurrency", "1", "-l", "warning"),
     )
     try:
-        async with asyncio.timeout(30), aiohttp.ClientSession() as session:
+        async with asyncio.timeout(60), aiohttp.ClientSession() as session:
             while not (admin.exists() and admin.read_text()):
                 assert envoy.returncode is None
                 await asyncio.sleep(0.02)

@@ -208,7 +208,7 @@ class Terminal:
         """End the shell and kubectl; kubectl's exit code."""
         self.interrupt()
         self.type("exit\n")
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             pid, status = os.waitpid(self._pid, os.WNOHANG)
             if pid:

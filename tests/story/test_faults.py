@@ -82,7 +82,7 @@ def test_what_cannot_be_obeyed_is_said_with_its_field(
 ) -> None:
     lab.sh("kubectl apply -f -", stdin=another(name, old, new))
     try:
-        lab.sh(f"kubectl -n test wait canary/{name} --for=condition=Ready=false --timeout=20s")
+        lab.sh(f"kubectl -n test wait canary/{name} --for=condition=Ready=false --timeout=60s")
         conditions = {one["type"]: one for one in lab.canary(name)["conditions"]}
         assert conditions["Ready"]["reason"] == "Refused"
         assert path in conditions["Ready"]["message"]

@@ -146,7 +146,7 @@ class KindWorld:
         return found
 
     async def until(self, holds: Callable[[], object]) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not holds():
                 self._changed.clear()
                 await self._changed.wait()
@@ -181,7 +181,7 @@ async def kind_world(address: str, ca: str) -> AsyncIterator[KindWorld]:
         await client.create(NAMESPACES, None, space)
         if not await serves_scaled_objects(client):
             await client.create(CRDS, None, _CRD)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 if await serves_scaled_objects(client):
                     break

@@ -64,7 +64,7 @@ class ApiServer:
             stderr=log,
         )
         listener.close()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while True:
             try:
                 assert self.request("GET", "/readyz").body == b"ok"
@@ -109,7 +109,7 @@ class ApiServer:
     def _connect(self) -> http.client.HTTPSConnection:
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=30, context=context)
+        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=60, context=context)
 
     def environment(self, user: str = "admin") -> dict[str, str]:
         home = str(self.paths.root)
@@ -131,7 +131,7 @@ class ApiServer:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=60,
+            timeout=100,
             check=False,
         )
         assert (done.returncode != 0) == fails, f"kubectl {arguments}: {done.stdout}"

@@ -56,7 +56,7 @@ def _object(kind: str, name: str, **spec: Any) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def gadgets(server: Any) -> None:
     server.apply(_crd("Gadget"))
-    server.kubectl("wait", "--for=condition=Established", "crd/gadgets.demo.io", "--timeout=10s")
+    server.kubectl("wait", "--for=condition=Established", "crd/gadgets.demo.io", "--timeout=60s")
 
 
 @pytest.mark.usefixtures("gadgets")
@@ -95,7 +95,7 @@ def test_status_and_scale(server: Any, namespace: str) -> None:
     assert "status" not in server.get(*n, "gad", "g")
     phase = ("--type=merge", "-p", '{"status":{"phase":"Ready"}}')
     server.kubectl(*n, "patch", "gad", "g", "--subresource=status", *phase)
-    server.kubectl(*n, "wait", "gad/g", "--for=jsonpath={.status.phase}=Ready", "--timeout=10s")
+    server.kubectl(*n, "wait", "gad/g", "--for=jsonpath={.status.phase}=Ready", "--timeout=60s")
     assert server.get(*n, "gad", "g")["metadata"]["generation"] == 1
     server.kubectl(*n, "scale", "gad/g", "--replicas=4")
     found = server.get(*n, "gad", "g")

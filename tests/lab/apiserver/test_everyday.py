@@ -86,7 +86,7 @@ def test_a_cluster_keeps_the_namespaces_it_needs(server: Any, name: str) -> None
 
 def test_the_servers_own_service_comes_back(server: Any) -> None:
     server.kubectl("-n", "default", "delete", "service", "kubernetes")
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     path = "/api/v1/namespaces/default/services/kubernetes"
     while (answer := server.request("GET", path)).status == 404:
         assert time.monotonic() < deadline

@@ -147,13 +147,13 @@ def test_wait_and_delete(server: Any, namespace: str) -> None:
     n = ("-n", namespace)
     server.kubectl(*n, "create", "configmap", "c")
     waiting = subprocess.Popen(
-        [*_kubectl(), *n, "wait", "--for=delete", "configmap/c", "--timeout=30s"],
+        [*_kubectl(), *n, "wait", "--for=delete", "configmap/c", "--timeout=60s"],
         env=server.environment(),
         stdout=subprocess.PIPE,
         text=True,
     )
     server.kubectl(*n, "delete", "configmap", "c")
-    said, _ = waiting.communicate(timeout=40)
+    said, _ = waiting.communicate(timeout=100)
     assert waiting.returncode == 0, said
     server.kubectl(*n, "create", "configmap", "held")
     server.kubectl(*n, "patch", "cm", "held", "-p", '{"metadata":{"finalizers":["x.io/y"]}}')

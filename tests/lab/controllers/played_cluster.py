@@ -32,7 +32,7 @@ from serinus.lab.controllers import run_controllers
 from serinus.lab.paths import LabPaths
 
 REPOSITORY = Path(__file__).parents[3]
-PATIENCE = 30.0
+PATIENCE = 60.0
 TOKEN = "play"
 
 Object = dict[str, Any]
@@ -201,7 +201,7 @@ class Cluster:
         """What kubectl printed, errors included; fails the test when it failed."""
         result = subprocess.run(
             [REPOSITORY / ".venv/bin/kubectl", "--kubeconfig", self._paths.kubeconfig, *arguments],
-            input=stdin, capture_output=True, text=True, check=False, timeout=60,
+            input=stdin, capture_output=True, text=True, check=False, timeout=100,
         )  # fmt: skip
         printed = result.stdout + result.stderr
         assert not check or result.returncode == 0, f"kubectl {' '.join(arguments)}: {printed}"

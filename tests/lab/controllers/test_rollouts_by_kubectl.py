@@ -30,7 +30,7 @@ def events(cluster: Cluster, name: str) -> list[str]:
 
 def test_a_rollout_its_history_and_the_way_back(cluster: Cluster) -> None:
     cluster.apply(deployment("web", replicas=2))
-    printed = cluster.kubectl("rollout", "status", "deployment/web", "--timeout=30s")
+    printed = cluster.kubectl("rollout", "status", "deployment/web", "--timeout=60s")
     assert 'deployment "web" successfully rolled out' in printed
     [first] = cluster.all("replicasets", selector="app=web")
     digest = first["metadata"]["labels"]["pod-template-hash"]
@@ -57,7 +57,7 @@ def test_a_rollout_its_history_and_the_way_back(cluster: Cluster) -> None:
     cause = "kubernetes.io/change-cause=image v2"
     cluster.kubectl("set", "image", "deployment/web", "app=play:v2")
     cluster.kubectl("annotate", "deployment/web", cause)
-    cluster.kubectl("rollout", "status", "deployment/web", "--timeout=30s")
+    cluster.kubectl("rollout", "status", "deployment/web", "--timeout=60s")
     history = cluster.kubectl("rollout", "history", "deployment/web")
     assert [line.split(maxsplit=1) for line in history.splitlines()[2:] if line] == [
         ["1", "<none>"],
@@ -66,7 +66,7 @@ def test_a_rollout_its_history_and_the_way_back(cluster: Cluster) -> None:
     assert "play:v1" in cluster.kubectl("rollout", "history", "deployment/web", "--revision=1")
 
     assert "rolled back" in cluster.kubectl("rollout", "undo", "deployment/web")
-    cluster.kubectl("rollout", "status", "deployment/web", "--timeout=30s")
+    cluster.kubectl("rollout", "status", "deployment/web", "--timeout=60s")
     assert image(cluster, "web") == "play:v1"
     annotations = cluster.get("replicaset", first["metadata"]["name"])["metadata"]["annotations"]
     assert annotations["deployment.kubernetes.io/revision"] == "3"
@@ -81,9 +81,9 @@ def test_a_rollout_its_history_and_the_way_back(cluster: Cluster) -> None:
 
 def test_restart_scale_and_adoption_of_nothing_new(cluster: Cluster) -> None:
     cluster.apply(deployment("shop"))
-    cluster.kubectl("rollout", "status", "deployment/shop", "--timeout=30s")
+    cluster.kubectl("rollout", "status", "deployment/shop", "--timeout=60s")
     cluster.kubectl("rollout", "restart", "deployment/shop")
-    cluster.kubectl("rollout", "status", "deployment/shop", "--timeout=30s")
+    cluster.kubectl("rollout", "status", "deployment/shop", "--timeout=60s")
     assert len(cluster.all("replicasets", selector="app=shop")) == 2
     cluster.kubectl("scale", "deployment/shop", "--replicas=3")
     cluster.kubectl("wait", "deployment/shop", "--for=jsonpath={.status.readyReplicas}=3")
@@ -95,44 +95,44 @@ def test_restart_scale_and_adoption_of_nothing_new(cluster: Cluster) -> None:
 
 def test_a_rollout_that_does_not_come_up_keeps_the_old_pods(cluster: Cluster) -> None:
     cluster.apply(deployment("stuck", replicas=2, progressDeadlineSeconds=2, minReadySeconds=1))
-    cluster.kubectl("rollout", "status", "deployment/stuck", "--timeout=30s")
+    cluster.kubectl("rollout", "status", "deployment/stuck", "--timeout=60s")
     cluster.kubectl("set", "image", "deployment/stuck", "app=play:unready")
-    printed = cluster.kubectl("rollout", "status", "deployment/stuck", "--timeout=30s", check=False)
+    printed = cluster.kubectl("rollout", "status", "deployment/stuck", "--timeout=60s", check=False)
     assert "exceeded its progress deadline" in printed
     found = conditions(cluster, "stuck")
     assert found["Available"][0] == "True"
     assert found["Progressing"][:2] == ("False", "ProgressDeadlineExceeded")
     assert cluster.get("deployment", "stuck")["status"]["unavailableReplicas"] == 1
     cluster.kubectl("rollout", "undo", "deployment/stuck")
-    cluster.kubectl("rollout", "status", "deployment/stuck", "--timeout=30s")
+    cluster.kubectl("rollout", "status", "deployment/stuck", "--timeout=60s")
     assert conditions(cluster, "stuck")["Progressing"][1] == "NewReplicaSetAvailable"
 
 
 def test_a_paused_rollout_waits(cluster: Cluster) -> None:
     cluster.apply(deployment("calm"))
-    cluster.kubectl("rollout", "status", "deployment/calm", "--timeout=30s")
+    cluster.kubectl("rollout", "status", "deployment/calm", "--timeout=60s")
     cluster.kubectl("rollout", "pause", "deployment/calm")
     cluster.kubectl("set", "image", "deployment/calm", "app=play:v2")
     cluster.until(lambda: conditions(cluster, "calm")["Progressing"][1] == "DeploymentPaused")
     assert len(cluster.all("replicasets", selector="app=calm")) == 1
     cluster.kubectl("rollout", "resume", "deployment/calm")
-    cluster.kubectl("rollout", "status", "deployment/calm", "--timeout=30s")
+    cluster.kubectl("rollout", "status", "deployment/calm", "--timeout=60s")
     assert len(cluster.all("replicasets", selector="app=calm")) == 2
 
 
 def test_recreate_and_a_short_history(cluster: Cluster) -> None:
     fresh = {"strategy": {"type": "Recreate"}, "revisionHistoryLimit": 1}
     cluster.apply(deployment("fresh", **fresh))
-    cluster.kubectl("rollout", "status", "deployment/fresh", "--timeout=30s")
+    cluster.kubectl("rollout", "status", "deployment/fresh", "--timeout=60s")
     for tag in ("v2", "v3", "v4"):
         cluster.kubectl("set", "image", "deployment/fresh", f"app=play:{tag}")
-        cluster.kubectl("rollout", "status", "deployment/fresh", "--timeout=30s")
+        cluster.kubectl("rollout", "status", "deployment/fresh", "--timeout=60s")
     cluster.until(lambda: len(cluster.all("replicasets", selector="app=fresh")) == 2)
 
 
 def test_a_pod_that_is_taken_away_comes_back(cluster: Cluster) -> None:
     cluster.apply(deployment("back"))
-    cluster.kubectl("rollout", "status", "deployment/back", "--timeout=30s")
+    cluster.kubectl("rollout", "status", "deployment/back", "--timeout=60s")
     [pod] = cluster.all("pods", selector="app=back")
     cluster.kubectl("delete", "pod", pod["metadata"]["name"])
     cluster.until(

@@ -55,7 +55,7 @@ def test_a_pod_that_fits_nowhere_says_why(cluster: Cluster) -> None:
     why = "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector."
     cluster.until(lambda: why in cluster.kubectl("describe", "pod", "choosy"))
     cluster.kubectl("label", "node", "lab", "disk=ssd")
-    cluster.kubectl("wait", "pod/choosy", "--for=condition=Ready", "--timeout=30s")
+    cluster.kubectl("wait", "pod/choosy", "--for=condition=Ready", "--timeout=60s")
     cluster.kubectl("delete", "pod", "choosy")
 
 
@@ -68,8 +68,8 @@ def test_a_namespace_has_its_things_and_takes_them_along(cluster: Cluster) -> No
     inside = deployment("inside", replicas=2)
     inside["metadata"]["namespace"] = "brief"
     cluster.apply(inside)
-    cluster.kubectl("rollout", "status", "-n", "brief", "deployment/inside", "--timeout=30s")
-    cluster.kubectl("delete", "namespace", "brief", "--timeout=30s")
+    cluster.kubectl("rollout", "status", "-n", "brief", "deployment/inside", "--timeout=60s")
+    cluster.kubectl("delete", "namespace", "brief", "--timeout=60s")
     assert cluster.get("namespace", "brief") == {}
     everywhere = json.loads(cluster.kubectl("get", "pods,rs,deploy,sa,cm", "-A", "-o", "json"))
     assert not [i for i in everywhere["items"] if i["metadata"]["namespace"] == "brief"]
@@ -77,7 +77,7 @@ def test_a_namespace_has_its_things_and_takes_them_along(cluster: Cluster) -> No
 
 def test_deleting_takes_what_was_owned_along(cluster: Cluster) -> None:
     cluster.apply(deployment("gone"))
-    cluster.kubectl("rollout", "status", "deployment/gone", "--timeout=30s")
+    cluster.kubectl("rollout", "status", "deployment/gone", "--timeout=60s")
     cluster.kubectl("delete", "deployment", "gone")
     cluster.until(
         lambda: (
@@ -89,21 +89,21 @@ def test_deleting_takes_what_was_owned_along(cluster: Cluster) -> None:
 
 def test_in_the_foreground_the_owner_goes_last(cluster: Cluster) -> None:
     cluster.apply(deployment("front"))
-    cluster.kubectl("rollout", "status", "deployment/front", "--timeout=30s")
-    cluster.kubectl("delete", "deployment", "front", "--cascade=foreground", "--timeout=30s")
+    cluster.kubectl("rollout", "status", "deployment/front", "--timeout=60s")
+    cluster.kubectl("delete", "deployment", "front", "--cascade=foreground", "--timeout=60s")
     assert cluster.all("replicasets", selector="app=front") == []
     assert cluster.all("pods", selector="app=front") == []
 
 
 def test_orphans_live_on_and_are_adopted(cluster: Cluster) -> None:
     cluster.apply(deployment("heir"))
-    cluster.kubectl("rollout", "status", "deployment/heir", "--timeout=30s")
+    cluster.kubectl("rollout", "status", "deployment/heir", "--timeout=60s")
     [pod] = cluster.all("pods", selector="app=heir")
-    cluster.kubectl("delete", "deployment", "heir", "--cascade=orphan", "--timeout=30s")
+    cluster.kubectl("delete", "deployment", "heir", "--cascade=orphan", "--timeout=60s")
     [orphan] = cluster.all("replicasets", selector="app=heir")
     assert "ownerReferences" not in orphan["metadata"]
     cluster.apply(deployment("heir"))
-    cluster.kubectl("rollout", "status", "deployment/heir", "--timeout=30s")
+    cluster.kubectl("rollout", "status", "deployment/heir", "--timeout=60s")
     [adopted] = cluster.all("replicasets", selector="app=heir")
     assert adopted["metadata"]["uid"] == orphan["metadata"]["uid"]
     assert [p["metadata"]["uid"] for p in cluster.all("pods", selector="app=heir")] == [
@@ -202,20 +202,20 @@ def test_daemons_and_jobs(cluster: Cluster) -> None:
     daemons = deployment("daemon")
     daemons["kind"] = "DaemonSet"
     cluster.apply(daemons)
-    cluster.kubectl("rollout", "status", "daemonset/daemon", "--timeout=30s")
+    cluster.kubectl("rollout", "status", "daemonset/daemon", "--timeout=60s")
     cluster.kubectl("set", "image", "daemonset/daemon", "app=play:v2")
-    cluster.kubectl("rollout", "status", "daemonset/daemon", "--timeout=30s")
+    cluster.kubectl("rollout", "status", "daemonset/daemon", "--timeout=60s")
     [pod] = cluster.all("pods", selector="app=daemon")
     assert pod["spec"]["containers"][0]["image"] == "play:v2"
     cluster.kubectl("create", "job", "good", "--image=play:succeeds")
-    cluster.kubectl("wait", "job/good", "--for=condition=Complete", "--timeout=30s")
+    cluster.kubectl("wait", "job/good", "--for=condition=Complete", "--timeout=60s")
     cluster.kubectl("delete", "job", "good")
     cluster.until(lambda: not cluster.all("pods", selector="job-name=good"))
 
 
 def test_evictions_keep_to_budgets(cluster: Cluster) -> None:
     cluster.apply(deployment("guarded", replicas=2))
-    cluster.kubectl("rollout", "status", "deployment/guarded", "--timeout=30s")
+    cluster.kubectl("rollout", "status", "deployment/guarded", "--timeout=60s")
     cluster.kubectl("create", "pdb", "guard", "--selector=app=guarded", "--min-available=2")
     cluster.until(lambda: cluster.get("pdb", "guard")["status"].get("currentHealthy") == 2)
     assert cluster.get("pdb", "guard")["status"]["disruptionsAllowed"] == 0

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from serinus.lab.controlplane.relay import relay
 
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-SECONDS = 20.0
+SECONDS = 60.0
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ import pytest
 from logged import captured
 from serinus.lab.supervision import keep_running
 
-SECONDS = 20.0
+SECONDS = 60.0
 
 
 async def until(holds: Callable[[], bool]) -> None:

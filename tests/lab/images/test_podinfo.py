@@ -49,7 +49,7 @@ async def podinfo() -> AsyncIterator[Served]:
         stderr=subprocess.PIPE,
     )
     assert process.stderr is not None
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while b"Starting HTTP Server" not in await process.stderr.readline():
             pass
     async with aiohttp.ClientSession() as session:
@@ -121,10 +121,10 @@ async def test_nonsense_is_answered_with_400(podinfo: Served) -> None:
 
 async def test_it_serves_on_after_sigterm_but_is_not_ready(podinfo: Served) -> None:
     podinfo.process.send_signal(signal.SIGTERM)
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(60):
         while True:
             async with podinfo.session.get(f"{podinfo.url}/readyz") as answer:
                 if answer.status == 503:
                     break
     assert await podinfo.json("/version")
-    assert await asyncio.wait_for(podinfo.process.wait(), 10) == 0
+    assert await asyncio.wait_for(podinfo.process.wait(), 60) == 0

@@ -21,7 +21,7 @@ from controlplane import Missing, program
 from serinus.lab.world import LabInfo
 
 KUBECTL = Path(sys.executable).parent / "kubectl"
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Lab:
             input=given,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=100,
             check=False,
             env={**os.environ, "KUBECONFIG": str(self.info.paths.kubeconfig)},
         )
@@ -52,7 +52,7 @@ class Lab:
 
     def ready(self, *pods: str) -> None:
         names = [f"pod/{name}" for name in pods]
-        self.kubectl("wait", "--for=condition=Ready", *names, "--timeout=30s")
+        self.kubectl("wait", "--for=condition=Ready", *names, "--timeout=60s")
 
     def shell(self, pod: str, script: str, status: int | None = 0) -> str:
         return self.kubectl("exec", pod, "--", "sh", "-c", script, status=status)

@@ -45,7 +45,7 @@ async def test_following_ends_with_the_container(tmp_path: Path) -> None:
         os.write(pipe, word + b"\n")
         await log.grown()
     os.close(pipe)
-    assert await asyncio.wait_for(following, 5) == [b"a\n", b"b\n", b"c\n"]
+    assert await asyncio.wait_for(following, 60) == [b"a\n", b"b\n", b"c\n"]
 
 
 async def test_a_large_log_is_set_aside_once(

@@ -160,7 +160,7 @@ def test_a_person_types_into_a_container(lab: Lab) -> None:
     assert attached.end() == 0
     # The shell has ended, and with it the container, which is started again.
     again = "jsonpath={.status.containerStatuses[0].restartCount}=1"
-    lab.kubectl("wait", "pod/typing", f"--for={again}", "--timeout=30s")
+    lab.kubectl("wait", "pod/typing", f"--for={again}", "--timeout=60s")
     lab.ready("typing")
     entered = in_terminal(lab, "exec", "-it", "typing", "--", "sh")
     entered.until("# ")
@@ -221,7 +221,7 @@ def test_hooks_run_after_the_start_and_before_the_end(lab: Lab) -> None:
     lab.kubectl("delete", "pod", "hooked", "--wait=false")
     eventually(lambda: lab.kubectl("logs", "hooked", "-c", "w") == "ending\n", "preStop ran")
     lab.kubectl("exec", "hooked", "-c", "c", "--", "touch", "/shared/seen")
-    lab.kubectl("wait", "--for=delete", "pod/hooked", "--timeout=30s")
+    lab.kubectl("wait", "--for=delete", "pod/hooked", "--timeout=60s")
 
 
 async def test_a_port_is_forwarded_into_the_pod(lab: Lab) -> None:
@@ -256,7 +256,7 @@ def test_what_tunnels_spdy_is_told_what_to_use_instead(lab: Lab) -> None:
 
 def test_a_pod_may_come_to_its_end(lab: Lab) -> None:
     lab.apply(pod("once", shell("c", "echo done"), restartPolicy="Never"))
-    lab.kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/once", "--timeout=30s")
+    lab.kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/once", "--timeout=60s")
     assert lab.kubectl("logs", "once") == "done\n"
 
 
@@ -268,7 +268,7 @@ def test_deletion_gives_a_pod_its_grace(lab: Lab) -> None:
     uid = lab.get("pod", "polite")["metadata"]["uid"]
     lab.kubectl("delete", "pod", "polite", "--wait=false")
     eventually(lambda: "goodbye" in lab.kubectl("logs", "polite"), "it heard of its end")
-    lab.kubectl("wait", "--for=delete", "pod/polite", "--timeout=30s")
+    lab.kubectl("wait", "--for=delete", "pod/polite", "--timeout=60s")
     assert not (lab.info.paths.pods / uid).exists()
 
 

@@ -116,7 +116,7 @@ class Sidecar:
         )
 
     async def ready(self) -> None:
-        async with asyncio.timeout(20), aiohttp.ClientSession() as session:
+        async with asyncio.timeout(60), aiohttp.ClientSession() as session:
             while True:
                 with contextlib.suppress(aiohttp.ClientConnectionError):
                     async with session.get(f"{self._admin}/ready") as answer:
@@ -129,7 +129,7 @@ class Sidecar:
         (file,) = self.directory.glob("rds-*")
         wanted = set(_CLUSTERS.findall(file.read_text()))
         shown: set[str] = set()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while shown != wanted:
                 dump = await self.ask("/config_dump?resource=dynamic_route_configs")
                 shown = set(_CLUSTERS.findall(dump))

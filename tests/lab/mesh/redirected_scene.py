@@ -140,7 +140,7 @@ def main(version: str, directory: Path) -> dict[str, Any]:
             command = [envoy_binary(), "-c", config, "--base-id", str(800 + number)]
             command += ["--disable-hot-restart", "--concurrency", "1", "-l", "error"]
             running.append(subprocess.Popen(inside(name, *command)))
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         for address in PODS.values():
             while ask(f"http://{address}:9902/ready") != "LIVE\n":
                 assert time.monotonic() < deadline, "Envoy is not ready"
@@ -148,7 +148,7 @@ def main(version: str, directory: Path) -> dict[str, Any]:
         apex = "http://10.96.0.10:9898/"
         seen: dict[str, Any] = {"at 0": ask(apex, "client")}
         deliver(100)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while "canary" not in (answer := ask(apex, "client")) and time.monotonic() < deadline:
             pass
         seen["at 100"] = answer

@@ -51,7 +51,7 @@ async def api_server(paths: LabPaths) -> AsyncIterator[Client]:
     token = Connection.with_token(url, "secret", ca_file=str(pki.Pki(paths.pki).ca.cert))
     try:
         async with Client(token) as client:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 await until(lambda: client.request("GET", "/readyz"))
             yield client
     finally:
@@ -83,7 +83,7 @@ async def control_plane(directory: Path, version: KumaVersion) -> AsyncIterator[
 
 async def until(look: Callable[[], Awaitable[Any]]) -> Any:
     """What ``look`` answers, once it answers something."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             with contextlib.suppress(NotFound, Unreachable, FileNotFoundError):
                 if found := await look():

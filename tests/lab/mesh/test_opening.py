@@ -8,7 +8,7 @@ import pytest
 
 from serinus.lab.mesh.opening import Openings
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 AT_ONCE = 0.01
 
 

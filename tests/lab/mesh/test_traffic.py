@@ -101,7 +101,7 @@ class Scene:
 
     async def until(self, session: aiohttp.ClientSession, wanted: set[str]) -> None:
         """Wait until only ``wanted`` answer, ten times in a row."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             streak = 0
             while streak < 10:
                 seen = await get(session)
@@ -144,7 +144,7 @@ class Callers:
     async def answered(self, more: int) -> None:
         """Wait for ``more`` answers."""
         wanted = self.counts.total() + more
-        async with asyncio.timeout(20), self._answered:
+        async with asyncio.timeout(60), self._answered:
             await self._answered.wait_for(lambda: self.counts.total() >= wanted)
 
 
