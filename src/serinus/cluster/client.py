@@ -30,7 +30,7 @@ LONGEST_WAIT = 10.0
 AT_ONCE = 32
 """How many requests are under way at the same time, watches aside; further ones wait. Thousands
 of objects that change together would else open thousands of connections: to open one costs both
-sides more than some requests, and TLS holds 256 KiB of memory for each."""
+sides more than some requests, and TLS holds a buffer for each."""
 
 KEPT = 60.0
 """Seconds that a connection is kept for the next request: longer than a common interval between
