@@ -18,7 +18,7 @@ from serinus.cluster.kinds import LEASES
 from serinus.cluster.kubeconfig import connect
 from serinus.cluster.lease import Terms
 
-TERMS = Terms(duration=3, renew_deadline=1.5, retry_period=0.2)
+TERMS = Terms(duration=6, renew_deadline=4, retry_period=0.2)
 PATIENCE = 60.0
 
 
@@ -91,7 +91,7 @@ def foreign(name: str, holder: str, renewed: datetime, **labels: str) -> dict[st
         "metadata": {"name": name, "namespace": "default", "labels": labels},
         "spec": {
             "holderIdentity": holder,
-            "leaseDurationSeconds": 2,
+            "leaseDurationSeconds": 4,
             "acquireTime": at,
             "renewTime": at,
             "leaseTransitions": 7,

@@ -8,12 +8,37 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from concurrent.futures import Future
+from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
 T = TypeVar("T")
 Object = dict[str, Any]
 PATIENCE = 60.0
+
+
+class _Waiter(Generic[T]):
+    """Somebody who waits until something holds."""
+
+    def __init__(self, holds: Callable[[], T]) -> None:
+        self._holds = holds
+        self._answer: Future[T] = Future()
+
+    def ask(self) -> bool:
+        """Whether it holds or has held, or could not be told."""
+        if not self._answer.done():
+            try:
+                value = self._holds()
+            except (AssertionError, LookupError, TypeError, ValueError) as error:
+                self._answer.set_exception(error)
+            else:
+                if value:
+                    self._answer.set_result(value)
+        return self._answer.done()
+
+    def value(self) -> T:
+        """What it was when it held; raises why it could not be told."""
+        return self._answer.result()
 
 
 class Watch:
@@ -26,6 +51,7 @@ class Watch:
         self._headers = {"Authorization": f"Bearer {token}"}
         self._path = path
         self._changed = threading.Condition()
+        self._waiters: list[_Waiter[Any]] = []
         self._stopped = False
         self._socket: socket.socket | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -40,14 +66,23 @@ class Watch:
                 listening.shutdown(socket.SHUT_RDWR)
 
     def until(self, holds: Callable[[], T], what: object = "", patience: float = PATIENCE) -> T:
-        """Wait until ``holds`` is true of what has been seen; its value."""
+        """Wait until ``holds`` is true of what has been seen; its value.
+
+        It is asked of every version of every object, so a state that has passed by the time that
+        this thread runs again counts, too.
+        """
         deadline = time.monotonic() + patience
         with self._changed:
-            while not (value := holds()):
-                left = deadline - time.monotonic()
-                assert left > 0, f"in vain for {patience} s: {what}"
-                self._changed.wait(min(left, 1.0))
-            return value
+            waiter = _Waiter(holds)
+            self._waiters.append(waiter)
+            try:
+                while not waiter.ask():
+                    left = deadline - time.monotonic()
+                    assert left > 0, f"in vain for {patience} s: {what}"
+                    self._changed.wait(min(left, 1.0))
+            finally:
+                self._waiters.remove(waiter)
+            return waiter.value()
 
     def _connect(self) -> http.client.HTTPSConnection:
         context = ssl.create_default_context()
@@ -103,6 +138,8 @@ class Watch:
             elif kind in ("ADDED", "MODIFIED"):
                 self.latest[name] = item
                 self.history.append(item)
+            for waiter in self._waiters:
+                waiter.ask()
             self._changed.notify_all()
 
 
