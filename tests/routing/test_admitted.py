@@ -33,6 +33,7 @@ MATCH = [
 AFFINITY = {"cookieName": "side", "primaryCookieName": "old", "httpOnly": True}
 COOKIES = Affinity("side=c4n4ry", "old=pr1m4ry")
 SELECTORS = {"podinfo-canary": {"app": "podinfo"}, "podinfo-primary": {"app": "podinfo-primary"}}
+NAMES = ("podinfo", "podinfo-primary", "podinfo-canary")
 PATCHES = ("podinfo-canary-affinity", "podinfo-primary-affinity")
 WORLDS = {
     "2.7": (V2_7, Dialect.SERVICE_TAG),
@@ -119,8 +120,9 @@ async def test_each_kuma_takes_all_that_a_strategy_needs(
         async def available() -> bool:
             if dialect is Dialect.SERVICE_TAG:
                 return await canary_is_ready(client, canary())
-            found = services.get("test", "podinfo-canary") if services is not None else None
-            return found is not None and found.spec.state == "Available"
+            assert services is not None
+            found = [one for name in NAMES if (one := services.get("test", name)) is not None]
+            return len(found) == len(NAMES) and found[-1].spec.state == "Available"
 
         await until(available)
         mirrored = Traffic(Weights(100, 0), mirrored=True)
