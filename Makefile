@@ -1,4 +1,4 @@
-.PHONY: setup demo test test-cluster kills soak mutants story lint clean FORCE
+.PHONY: setup demo test test-cluster test-kuma kills soak mutants story lint clean FORCE
 
 # Most tests wait for something, so more of them run side by side than there are cores.
 SIDE_BY_SIDE = -n 3
@@ -14,9 +14,10 @@ setup: .setup/done
 demo: setup
 	@.venv/bin/serinus demo
 
-# Every test, the story in both worlds included, but for those that need a real control plane.
+# Every test, the story in both worlds included, but for those that need a real control plane, of
+# Kubernetes or of Kuma.
 test: setup
-	.venv/bin/python -m pytest $(SIDE_BY_SIDE) -m "not controlplane"
+	.venv/bin/python -m pytest $(SIDE_BY_SIDE) -m "not controlplane and not realkuma"
 
 # Against a real control plane: etcd, kube-apiserver, kube-controller-manager and Helm are built
 # first, from Go modules, with this machine's Go or PyPI's. buildah, for the images, is installed.
@@ -24,6 +25,12 @@ test-cluster: setup
 	tests/controlplane/build
 	tests/deploy/engine
 	.venv/bin/python -m pytest $(SIDE_BY_SIDE) -m controlplane
+
+# Against Kuma's own control planes, 1.8 and 2.7, on the real one of Kubernetes. Both are built
+# first; the first time takes some minutes for each.
+test-kuma: setup
+	tests/kuma/real/build
+	.venv/bin/python -m pytest -m realkuma tests/kuma/real
 
 # The operator is killed at random moments through 200 rollouts; prints the counts.
 kills: setup

@@ -197,6 +197,7 @@ async def test_other_owners_are_kept() -> None:
 
 ZEROS = trafficroute("podinfo", "podinfo_test_svc_9898", [("a_test_svc_1", 0), ("b_test_svc_1", 0)])
 NO_CONF: Obj = {**ZEROS, "spec": {**ZEROS["spec"], "conf": {}}}
+WANTING = 'spec.conf: requires either "destination" or "split"'
 ELSEWHERE: Obj = {**ZEROS, "mesh": "nowhere"}
 MIXED = form_b(95, 5)
 MIXED["spec"]["to"].append({"targetRef": {"kind": "MeshService", "labels": {"a": "b"}}})
@@ -221,8 +222,8 @@ OWNED_BY_ANOTHER["metadata"]["ownerReferences"] = [
             ZEROS,
             "spec.conf.split: there must be at least one split entry with weight above 0",
         ),
-        (V2_14, "TrafficRoute", NO_CONF, "spec.conf: cannot be empty"),
-        (V2_14, "TrafficRoute", ELSEWHERE, "mesh of name nowhere is not found"),
+        (V2_14, "TrafficRoute", NO_CONF, WANTING),
+        (V2_14, "TrafficRoute", ELSEWHERE, 'Mesh.kuma.io "nowhere" not found'),
         (
             V2_14,
             "MeshHTTPRoute",

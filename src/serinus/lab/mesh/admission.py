@@ -68,7 +68,7 @@ def refusal(version: KumaVersion, obj: Obj, meshes: Mapping[str, Obj]) -> Refusa
     """Why Kuma does not take ``obj``; None if it does."""
     mesh = mesh_name(version, obj)
     if mesh not in meshes:
-        return Refusal(f"mesh of name {mesh} is not found", 400, "BadRequest")
+        return Refusal(f'Mesh.kuma.io "{mesh}" not found', 400, "")
     if version.checks_mesh_owner and (owner := _other_owner(obj, mesh)):
         return Refusal(
             f'metadata.ownerReferences: the Mesh "{owner}" cannot own an object of the mesh '
@@ -199,26 +199,29 @@ def _trafficroute(spec: Obj) -> Iterator[str]:
             if not match.get("kuma.io/service"):
                 yield f'spec.{field}[{index}].match: mandatory tag "kuma.io/service" is missing'
             elif field == "destinations" and len(match) > 1:
-                yield (
-                    f"spec.{field}[{index}].match: must consist of exactly one tag "
-                    '"kuma.io/service"'
-                )
+                where = f"spec.{field}[{index}].match"
+                yield f'{where}: must consist of exactly one tag "kuma.io/service"'
+                for tag in sorted(match.keys() - {"kuma.io/service"}):
+                    yield f'{where}["{tag}"]: tag "{tag}" is not allowed'
     conf = spec.get("conf")
-    if not conf:
+    if conf is None:
         yield "spec.conf: cannot be empty"
         return
     yield from _target("spec.conf", conf)
     for index, rule in enumerate(conf.get("http") or ()):
         where = f"spec.conf.http[{index}]"
         if not rule.get("match"):
-            yield f"{where}.match: cannot be empty"
+            yield (
+                f"{where}.match: must be present and contain at least one of the elements: "
+                '"method", "path" or "headers"'
+            )
         yield from _target(where, rule)
 
 
 def _target(where: str, conf: Obj) -> Iterator[str]:
     split, destination = conf.get("split"), conf.get("destination")
     if split and destination:
-        yield f'{where}: "split" cannot be set at the same time as "destination"'
+        yield f'{where}: "split" cannot be defined at the same time as "destination"'
     elif not split and not destination:
         yield f'{where}: requires either "destination" or "split"'
     elif destination is not None and not destination.get("kuma.io/service"):
@@ -242,4 +245,7 @@ def _matches(spec: Obj) -> Iterator[str]:
                 if not value.startswith("/") and path.get("type") != "RegularExpression":
                     yield f"{where}: must be an absolute path"
                 elif path.get("type") == "PathPrefix" and value != "/" and value.endswith("/"):
-                    yield f"{where}: does not need a trailing slash"
+                    yield (
+                        f"{where}: does not need a trailing slash because only a `/`-separated "
+                        "prefix or an entire path is matched"
+                    )
