@@ -15,27 +15,38 @@ class Watched:
     """From the objects that a canary depends on to the canary."""
 
     def __init__(self) -> None:
-        self._canaries: dict[Named, set[Key]] = defaultdict(set)
+        # Nearly every object is one canary's, and all of that canary's share one set: a set of
+        # its own for each would be 4 KiB more for each canary.
+        self._canaries: dict[Named, frozenset[Key] | set[Key]] = {}
         self._objects: dict[Key, tuple[Named, ...]] = {}
         self._within: dict[str, set[Key]] = defaultdict(set)
 
     def put(self, canary: Canary) -> None:
         """Know what this canary depends on, now."""
         key = (canary.namespace, canary.name)
-        self.drop(key)
         objects = tuple(_objects(canary))
+        if self._objects.get(key) == objects:
+            return
+        self.drop(key)
         self._objects[key] = objects
         self._within[canary.namespace].add(key)
+        alone = frozenset((key,))
         for named in objects:
-            self._canaries[named].add(key)
+            others = self._canaries.get(named, alone)
+            if isinstance(others, set):
+                others.add(key)
+            else:
+                self._canaries[named] = alone if others == alone else {*others, key}
 
     def drop(self, key: Key) -> None:
         """Forget a canary."""
         self._within[key[0]].discard(key)
         for named in self._objects.pop(key, ()):
-            self._canaries[named].discard(key)
-            if not self._canaries[named]:
-                del self._canaries[named]
+            known = self._canaries.get(named, frozenset())
+            if isinstance(known, set):
+                known.discard(key)
+            if not known - {key}:
+                self._canaries.pop(named, None)
 
     def within(self, namespace: str) -> Iterable[Key]:
         """The canaries of a namespace."""
