@@ -47,6 +47,10 @@ class Furnished:
         self.kubectl("wait", "crd", "--all", "--for=condition=Established", "--timeout=60s")
         routes = [one for one in policies(kuma) if one["kind"] == "TrafficRoute"]
         self.apply(*namespaces(), mesh(kuma), *routes)
+        self.write_account(token)
+
+    def write_account(self, token: str) -> None:
+        """The operator's kubeconfig, which leads it through the peers."""
         self.account = self.root / "operator.kubeconfig"
         self.account.write_text(
             yaml.safe_dump(

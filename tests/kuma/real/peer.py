@@ -236,8 +236,7 @@ class RealKuma:
         """The Envoy configuration that a pod's sidecar is given, as the control plane makes it
         now: resources by kind and name."""
         answered = self.api(f"/meshes/default/dataplanes/{pod}.{namespace}/_config")
-        found: Object = answered["xds"]
-        return found
+        return {kind.rpartition(".")[2]: found for kind, found in answered["xds"].items()}
 
     def create(self, item: Object) -> Object:
         """As `kubectl create` with strict validation; raises `Refused`."""
