@@ -133,8 +133,8 @@ def _case(plane: Plane, file: Path, what: str) -> Case:
         who = "client-1.other"
     return Case(
         file.name,
-        lambda: _envoys(loaded, direction),
-        lambda: _envoys(_as_dump(plane.config(_routes(plane, name), who)), direction),
+        lambda: envoys(loaded, direction),
+        lambda: envoys(as_dump(plane.config(_routes(plane, name), who)), direction),
     )
 
 
@@ -159,7 +159,7 @@ def _proxy(world: World, who: str) -> Proxy:
     return next(p for p in world.proxies if f"{p.name}.{p.namespace}" == who)
 
 
-def _as_dump(config: Resources) -> Obj:
+def as_dump(config: Resources) -> Obj:
     return {
         "Listener": config.listeners,
         "Cluster": config.clusters,
@@ -167,7 +167,7 @@ def _as_dump(config: Resources) -> Obj:
     }
 
 
-def _envoys(dump: Obj, direction: str) -> Obj:
+def envoys(dump: Obj, direction: str) -> Obj:
     """What both sides can say of a proxy's configuration: podinfo's listeners, clusters, and
     endpoints; of the way in, what belongs to it."""
     listeners = {}

@@ -206,18 +206,29 @@ def test_every_route_retries_by_default(dialect: Dialect) -> None:
             }
 
 
+def limit(dialect: Dialect, kind: str, name: str, http: Obj) -> Obj:
+    route = dialect.route()
+    to = [{"targetRef": dialect.ref("podinfo"), "default": {"http": http}}]
+    meta = {**route["metadata"], "name": name}
+    return {**route, "kind": kind, "metadata": meta, "spec": {**route["spec"], "to": to}}
+
+
+@EVERY
+def test_in_kumas_own_namespace_the_first_name_wins(dialect: Dialect) -> None:
+    """Kuma's own MeshTimeout is `mesh-timeout-all-default`."""
+    timeout = limit(dialect, "MeshTimeout", "podinfo", {"requestTimeout": "3s"})
+    (route,) = dialect.routes([dialect.split(95, 5), timeout])
+    beside = timeout["metadata"]["namespace"] == "test"
+    assert route["route"]["timeout"] == ("3s" if beside else "15s")
+
+
 @EVERY
 def test_timeouts_and_retries_of_the_service(dialect: Dialect) -> None:
-    def policy(kind: str, http: Obj) -> Obj:
-        route = dialect.route()
-        to = [{"targetRef": dialect.ref("podinfo"), "default": {"http": http}}]
-        return {**route, "kind": kind, "spec": {**route["spec"], "to": to}}
-
     (route,) = dialect.routes(
         [
             dialect.split(95, 5),
-            policy("MeshTimeout", {"requestTimeout": "3s"}),
-            policy("MeshRetry", {"numRetries": 1, "retryOn": ["5xx"]}),
+            limit(dialect, "MeshTimeout", "canary-podinfo", {"requestTimeout": "3s"}),
+            limit(dialect, "MeshRetry", "canary-podinfo", {"numRetries": 1, "retryOn": ["5xx"]}),
         ]
     )
     assert route["route"]["timeout"] == "3s"

@@ -13,6 +13,7 @@ from serinus.api.duration import seconds
 from serinus.lab.mesh.envoy import Json
 from serinus.lab.mesh.model import Obj, Proxy, World
 from serinus.lab.mesh.policies import reaching
+from serinus.lab.mesh.versions import SYSTEM_NAMESPACE
 
 _RETRY_ON = {
     "5xx": "5xx",
@@ -42,8 +43,10 @@ class Targets:
 
 def limited(world: World, proxy: Proxy, action: Json, targets: Targets) -> Json:
     """The route action with what the policies say of timeouts and retries."""
-    timeout = _http(reaching(world.version, world.timeouts, proxy), targets).get("requestTimeout")
-    retry = _http(reaching(world.version, world.retries, proxy), targets)
+    timeouts = [*world.timeouts, _kumas_own("timeout", proxy.mesh, requestTimeout="15s")]
+    timeout = _http(reaching(world.version, timeouts, proxy), targets).get("requestTimeout")
+    own = _kumas_own("retry", proxy.mesh, numRetries=5, perTryTimeout="16s")
+    retry = _http(reaching(world.version, [*world.retries, own], proxy), targets)
     result = dict(action)
     if timeout is not None:
         result["timeout"] = _duration(timeout)
@@ -55,6 +58,20 @@ def limited(world: World, proxy: Proxy, action: Json, targets: Targets) -> Json:
     if "retryOn" in retry:
         policy |= _conditions(retry["retryOn"])
     return {**result, "retryPolicy": policy}
+
+
+def _kumas_own(about: str, mesh: str, **http: Any) -> Obj:
+    """What Kuma makes for every new mesh, in its own namespace: there the name decides between
+    this one and others."""
+    to = {"targetRef": {"kind": "Mesh"}, "default": {"http": http}}
+    return {
+        "metadata": {
+            "name": f"mesh-{about}-all-{mesh}",
+            "namespace": SYSTEM_NAMESPACE,
+            "labels": {"kuma.io/mesh": mesh},
+        },
+        "spec": {"targetRef": {"kind": "Mesh"}, "to": [to]},
+    }
 
 
 def unplayed(kind: str, spec: Obj) -> Iterator[str]:

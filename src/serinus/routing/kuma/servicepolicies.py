@@ -5,6 +5,7 @@ does, so they hold for the callers of every namespace, too.
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 
 import msgspec
@@ -14,7 +15,7 @@ from serinus.api.duration import seconds
 from serinus.api.problem import Problem
 from serinus.cluster.resource import Resource
 from serinus.cluster.written import Written
-from serinus.routing.kuma.addressing import NARROWING, Addressing, meaning
+from serinus.routing.kuma.addressing import NARROWING, Addressing, Home, meaning
 from serinus.routing.kuma.objects import Objects, change_of, desired
 from serinus.routing.kuma.proxypatch import covers
 from serinus.routing.kuma.rules import dicts
@@ -116,12 +117,12 @@ class ServicePolicies:
     def problems(self, canary: Canary) -> Iterator[Problem]:
         """A policy of our name that is somebody else's."""
         if self._asked(canary):
-            home = self._addressing.home(canary)
+            home = policy_home(canary, self._addressing)
             yield from self._objects.problems(canary, home, self._field, "or remove this field")
 
     def drift(self, canary: Canary) -> Iterator[str]:
         """Fields of the policy that is there which are not as wanted."""
-        home = self._addressing.home(canary)
+        home = policy_home(canary, self._addressing)
         live, conf = self._objects.live(home), self._conf(canary)
         if live is not None and conf:
             for path in paths(policy_change(canary, live, conf, self._addressing)):
@@ -133,7 +134,7 @@ class ServicePolicies:
         if not conf:
             await self._objects.remove(canary)
             return []
-        home = self._addressing.home(canary)
+        home = policy_home(canary, self._addressing)
         body = partial(desired_policy, canary, self._objects.resource, conf, self._addressing)
         change = partial(policy_change, canary, conf=conf, addressing=self._addressing)
         wrote = await self._objects.have(home, body, change)
@@ -171,10 +172,18 @@ def retries(objects: Objects[PolicyView], addressing: Addressing) -> ServicePoli
     )
 
 
+def policy_home(canary: Canary, addressing: Addressing) -> Home:
+    """Where the policy stands. In the control plane's namespace there are Kuma's own for the whole
+    mesh, `mesh-timeout-all-MESH` and `mesh-retry-all-MESH`, and of two there Kuma obeys the one
+    whose name comes first."""
+    home = addressing.home(canary)
+    return home if home.owned else replace(home, name=f"canary-{home.name}")
+
+
 def desired_policy(canary: Canary, resource: Resource, conf: Json, addressing: Addressing) -> Json:
     """The policy to create."""
     spec = {"targetRef": {"kind": "Mesh"}, "to": _to(canary, conf, addressing)}
-    return desired(resource, canary, addressing.home(canary), route_metadata(canary), spec)
+    return desired(resource, canary, policy_home(canary, addressing), route_metadata(canary), spec)
 
 
 def policy_change(canary: Canary, live: PolicyView, conf: Json, addressing: Addressing) -> Json:
@@ -188,7 +197,7 @@ def policy_change(canary: Canary, live: PolicyView, conf: Json, addressing: Addr
     to = _to(canary, conf, addressing)
     if not covers(found.get("to"), to) or _targets(found["to"]) != _targets(to):
         spec["to"] = to
-    home = addressing.home(canary)
+    home = policy_home(canary, addressing)
     return change_of(canary, home, live.metadata, route_metadata(canary), spec)
 
 
