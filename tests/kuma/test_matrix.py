@@ -152,12 +152,6 @@ def test_tcp(dialect: Dialect, played: Played) -> None:
 def test_finalise(dialect: Dialect, played: Played) -> None:
     """Deleted in mid-rollout, it gives the apex back to the target, and no caller notices."""
     act = played.act("finalise")
-    if dialect.name == "labels" and 0 < act.count("failed") <= 4:
-        # Never seen without the two policies, nor in any other dialect.
-        pytest.xfail(
-            "Kuma 3.0: where MeshTimeout and MeshRetry go together with the route, a request or "
-            "two of that moment are answered 503"
-        )
     assert act.none_failed()
     assert act.found["before"], "there was nothing to take away"
     assert act.found["selector"] == {"app": "podinfo"}

@@ -104,6 +104,7 @@ class Cluster:
     autoscaler: bool = False
     route: Traffic | None = None
     route_settled: bool = True
+    apex_settled: bool = True
     closed: set[str] = field(default_factory=set)
     """Types and names of hooks that say no."""
     stubborn: set[str] = field(default_factory=set)
@@ -330,7 +331,7 @@ class Cluster:
             case e.SetTraffic(traffic):
                 self._route(traffic)
             case e.AwaitRoute():
-                self.route_settled = True
+                self.route_settled = self.apex_settled = True
             case e.Promote(revision, configs):
                 return self._promote(revision, configs)
             case e.RunHook(hook, _):
@@ -614,10 +615,12 @@ class Cluster:
             return
         if self.target.available == 0:
             raise BrokenInvariantError("the apex was given to a target without pods")
-        self.apex = "target"
+        self.apex, self.apex_settled = "target", False
 
     def _remove_route(self) -> None:
         if self.route is not None:
+            if not self.apex_settled:
+                raise BrokenInvariantError("callers lost the route before the mesh knew the apex")
             self.route_settled = False
         self.route = None
 

@@ -317,10 +317,17 @@ MUTANTS = (
         "a canary went without giving back what it took",
     ),
     Mutant(
+        "the mesh is not waited for at the end",
+        "termination.py",
+        "        yield from must(AwaitRoute())\n",
+        "",
+        "callers lost the route before the mesh knew the apex",
+    ),
+    Mutant(
         "callers are not waited for at the end",
         "termination.py",
-        "    yield from must(AwaitRoute())\n",
-        "",
+        "    yield from must(RemoveRoute())\n    yield from must(AwaitRoute())\n",
+        "    yield from must(RemoveRoute())\n",
         "a canary went before callers knew",
     ),
     Mutant(

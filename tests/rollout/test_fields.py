@@ -5,6 +5,7 @@ from datetime import timedelta
 from rollout.model import INTERVAL, Cluster, made
 from rollout.test_crashes import drive
 from serinus.api.canary import Canary, Phase
+from serinus.rollout import effects as e
 from serinus.rollout.conditions import condition
 from serinus.rollout.effects import Traffic, Weights
 
@@ -300,6 +301,22 @@ def test_a_deleted_canary_gives_back_what_it_took() -> None:
         "Terminating canary podinfo.test",
         "Canary podinfo.test is deleted: podinfo.test serves again",
     ]
+
+
+def test_at_its_end_a_canary_waits_for_the_mesh_and_then_for_callers() -> None:
+    """The route goes once the mesh knows the apex's pods, the primary once no caller has the
+    route."""
+    cluster = changed(made(BY_WEIGHT, revertOnDeletion=True))
+    while cluster.status.canary_weight == 0:
+        interval(cluster)
+    cluster.delete()
+    done: list[e.Effect] = []
+    for _ in range(4):
+        cluster.settle_pods()
+        done += cluster.run()
+    assert cluster.released
+    last = [type(effect) for effect in done if not isinstance(effect, e.Record)][-5:]
+    assert last == [e.GiveBack, e.AwaitRoute, e.RemoveRoute, e.AwaitRoute, e.ReleaseDeletion]
 
 
 def test_conditions_beyond_flaggers_come_after_it() -> None:

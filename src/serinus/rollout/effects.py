@@ -97,7 +97,8 @@ class SetTraffic:
 
 @dataclass(frozen=True, slots=True)
 class AwaitRoute:
-    """Wait until callers' proxies have surely taken the last weights up."""
+    """Wait until callers' proxies have surely taken up what was written last: the weights, that
+    there is no route, or whose pods the apex leads to."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """The end of a Canary that promised to put back what it changed (`revertOnDeletion`).
 
-A finalizer holds the deletion until the target has its pods again and the apex leads to them.
-Only then does the garbage collector take the primary.
+A finalizer holds the deletion until the target has its pods again and the apex leads to them. The
+route stays until the mesh knows that, and the primary until callers know that there is no route:
+only then does the garbage collector take it.
 """
 
 from serinus.api.canary import Canary, CanaryStatus, Phase
@@ -48,6 +49,9 @@ def terminate(canary: Canary, world: World, status: CanaryStatus) -> Tick:
             yield Record("Warning", messages.waiting_for_target(canary, why), lasting=True)
             return
         yield from must(GiveBack())
+        # Without the route callers go by the apex alone. Kuma learns pod by pod whom that leads to,
+        # and in between it may lead to nobody.
+        yield from must(AwaitRoute())
     yield from must(RemoveRoute())
     yield from must(AwaitRoute())
     yield Record("Normal", messages.given_back(canary))

@@ -10,7 +10,8 @@ import copy
 import json
 import os
 import re
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -70,13 +71,20 @@ def bound(config: Resources, app_port: int | None, *, calls: bool = True) -> Res
 class Sidecar:
     """One proxy of the world, its files and its Envoy."""
 
-    def __init__(self, directory: Path, app_port: int | None = None, *, calls: bool = True) -> None:
-        """``calls``: whether callers' requests may come through it."""
+    def __init__(
+        self,
+        directory: Path,
+        app_port: int | None = None,
+        *,
+        calls: bool = True,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``calls``: whether callers' requests may come through it. ``clock`` is the mesh's."""
         self.directory = directory
         self._calls = calls
         self._admin = ""
         self._app_port = app_port
-        self._delivery = Delivery(directory, OPENINGS, PurePosixPath(directory))
+        self._delivery = Delivery(directory, OPENINGS, PurePosixPath(directory), clock)
         self._process: asyncio.subprocess.Process | None = None
 
     def deliver(self, world: World, proxy: Proxy) -> list[str]:

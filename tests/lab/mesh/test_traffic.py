@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,12 @@ from lab.mesh.mesh_objects import (
     trafficroute,
 )
 from serinus.lab.mesh import xds
-from serinus.lab.mesh.model import World, observe
+from serinus.lab.mesh.model import Proxy, World, observe
 from serinus.lab.mesh.versions import V1_8, V2_14, V3_0, KumaVersion
 
 CLIENT, PRIMARY, CANARY = f"{NETWORK}.9", f"{NETWORK}.1", f"{NETWORK}.2"
 APEX = f"{NETWORK}.10"
+(LABELS,) = (one for one in DIALECTS if one.version is V3_0)
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/sys/net").exists(), reason="needs Linux's loopback network"
@@ -87,6 +88,11 @@ class Scene:
             tcp_routes=[route for route in routes if route.get("kind") == "MeshTCPRoute"],
             proxy_patches=patches,
         )
+
+    @property
+    def client(self) -> Proxy:
+        """The pod that calls."""
+        return next(one for one in self.world([]).proxies if one.name == "client")
 
     async def deliver(self, world: World) -> dict[str, list[str]]:
         """The names of the files that changed, by proxy."""
@@ -285,19 +291,54 @@ async def test_a_mesh_service_without_pods_is_answered_503(tmp_path: Path) -> No
 async def test_clusters_stay_while_routes_that_name_them_are_held_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However long that takes: the proxy has the old routes until then."""
+    """However long that takes: the proxy has the old routes until then, and has to read the new
+    ones after that."""
     monkeypatch.setattr(xds, "PATIENCE", 60.0)
-    monkeypatch.setattr(xds, "LINGER_SECONDS", 1e-9)
+    now = 0.0
     stage = Scene(V3_0, tmp_path)
-    client = stage.sidecars["client"] = Sidecar(tmp_path / "client")
-    (by_labels,) = (one for one in DIALECTS if one.version is V3_0)
-    await stage.deliver(stage.world([by_labels.split(90, 10)]))
-    (proxy,) = (one for one in stage.world([]).proxies if one.name == "client")
+    client = stage.sidecars["client"] = Sidecar(tmp_path / "client", clock=lambda: now)
+    await stage.deliver(stage.world([LABELS.split(90, 10)]))
+    proxy = stage.client
     clusters = tmp_path / "client" / "cds.json"
-    name = by_labels.cluster("podinfo-canary")
+    name = LABELS.cluster("podinfo-canary")
     for canary in (True, False):
         client.deliver(stage.world([], canary=canary), proxy)
         assert client.held and name in clusters.read_text()
+        now += 2 * xds.LINGER_SECONDS
     assert await client.settle()
+    for canary in (True, False):
+        client.deliver(stage.world([], canary=canary), proxy)
+        assert name in clusters.read_text()
+    now += xds.LINGER_SECONDS
     client.deliver(stage.world([]), proxy)
     assert name not in clusters.read_text()
+
+
+async def test_no_request_fails_while_a_route_goes_and_its_caller_is_slow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other objects change before the caller has its new routes. Its Envoy answers 503 where a
+    route names a cluster that is gone, and does not try that again."""
+    monkeypatch.setattr(xds, "LINGER_SECONDS", 1e-9)
+    async with scene(V3_0, tmp_path, [LABELS.split(50, 50)]) as (stage, session):
+        client = stage.sidecars["client"]
+
+        of_canary = f"{LABELS.own.replace('podinfo', 'podinfo-canary')}::{CANARY}:"
+        async with Callers(session) as callers:
+            await callers.answered(20)
+            client.deliver(stage.world([]), stage.client)
+            await shows(client, lambda shown: f"{LABELS.own}::" in shown)
+            client.deliver(stage.world([], canary=False), stage.client)
+            await shows(client, lambda shown: of_canary not in shown)
+            assert client.held
+            await callers.answered(20)
+            assert await client.settle()
+            await stage.until(session, {"primary"})
+        assert set(callers.counts) == {"primary", "canary"}
+
+
+async def shows(sidecar: Sidecar, holds: Callable[[str], bool]) -> None:
+    """Wait until what Envoy says of its clusters ``holds``."""
+    async with asyncio.timeout(20):
+        while not holds(await sidecar.ask("/clusters")):
+            pass

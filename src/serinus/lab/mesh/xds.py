@@ -10,14 +10,18 @@ Each file is replaced by a rename, and only when its content changed. Clusters g
 else, so that they are there when routes name them, and nobody calls a pod that is going away. An
 Envoy that finds two files changed reads them in any order; so where there are new clusters the
 rest is held back until it has read them. Clusters stay for a while after the last route that named
-them: an Envoy that reads late would else find them gone while it still has that route.
+them was replaced: an Envoy that reads late would else find them gone while it still has that route,
+and answer 503 (`NC`), which it does not retry.
+
+With Kuma 3.0 this matters most where a route is deleted. The clusters of its backendRefs have names
+of their own there and leave with it; before, they are those of the Services' own listeners, too.
 """
 
 import copy
 import json
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -47,19 +51,27 @@ log = structlog.get_logger(__name__)
 class Delivery:
     """The directory of one proxy, and what was last written there."""
 
-    def __init__(self, directory: Path, openings: Openings, seen_as: PurePosixPath = MOUNT) -> None:
-        """``seen_as`` is where the proxy finds the directory."""
+    def __init__(
+        self,
+        directory: Path,
+        openings: Openings,
+        seen_as: PurePosixPath = MOUNT,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``seen_as`` is where the proxy finds the directory; ``clock`` tells seconds."""
         self.directory = directory
         self._openings = openings
         self._seen_as = seen_as
+        self._clock = clock
         self._written: dict[str, str] = {}
         self._rest: dict[str, str] = {}
         self._held = False
         self._opening: int | None = None
         """The watch of the newest clusters that routes wait for."""
         self._clusters: dict[str, Json] = {}
-        self._left: dict[str, tuple[Json, float]] = {}
-        """Clusters that linger, each with the moment (monotonic) when its last route went."""
+        self._left: dict[str, tuple[Json, float | None]] = {}
+        """Clusters that linger, each with the moment when routes without it were written; None
+        while those are held back."""
 
     def deliver(self, proxy: Proxy, resources: Resources) -> list[str]:
         """Write what changed, in the order in which it is safe; the names of the files written.
@@ -112,6 +124,11 @@ class Delivery:
         for name in [n for n in self._written if n.startswith("rds-") and n not in self._rest]:
             (self.directory / name).unlink(missing_ok=True)
             del self._written[name]
+        now = self._clock()
+        self._left = {
+            name: (cluster, now if since is None else since)
+            for name, (cluster, since) in self._left.items()
+        }
         return changed
 
     def remove(self) -> None:
@@ -120,15 +137,14 @@ class Delivery:
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def _lingering(self, clusters: dict[str, Json]) -> dict[str, Json]:
-        """The clusters that left a moment ago, now that there are these; while routes are held
-        back, those that the proxy has still name them."""
-        now = time.monotonic()
-        self._left |= {name: (cluster, now) for name, cluster in self._clusters.items()}
+        """The clusters that left a moment ago, now that there are these."""
+        now = self._clock()
+        self._left |= {name: (cluster, None) for name, cluster in self._clusters.items()}
         self._clusters = clusters
         self._left = {
             name: (cluster, since)
             for name, (cluster, since) in self._left.items()
-            if name not in clusters and (self._held or now - since < LINGER_SECONDS)
+            if name not in clusters and (since is None or now - since < LINGER_SECONDS)
         }
         return {name: cluster for name, (cluster, _) in self._left.items()}
 
