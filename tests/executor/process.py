@@ -30,10 +30,11 @@ class Operator:
         )
 
     def log(self) -> list[dict[str, Any]]:
-        """The lines of its log so far; each has to be JSON."""
+        """The whole lines of its log so far; each has to be JSON."""
         with self._log.open("rb") as text:
             text.seek(self._begin)
-            return [json.loads(line) for line in text.read().splitlines(keepends=True) if line]
+            whole, _, _ = text.read().rpartition(b"\n")
+            return [json.loads(line) for line in whole.splitlines()]
 
     def wait_ready(self) -> None:
         """As its readiness probe does."""
@@ -44,10 +45,8 @@ class Operator:
             time.sleep(0.02)
 
     def _port(self) -> int:
-        try:
-            return next((line["port"] for line in self.log() if line["msg"] == "starting"), 0)
-        except json.JSONDecodeError:
-            return 0
+        """Where it listens; 0 as long as it has not said so."""
+        return next((line["port"] for line in self.log() if line["msg"] == "starting"), 0)
 
     def get(self, path: str) -> tuple[int, str]:
         connection = http.client.HTTPConnection("127.0.0.1", self._port(), timeout=5)
@@ -64,7 +63,7 @@ class Operator:
         self.send(signal.SIGKILL)
 
     def wait(self) -> int:
-        code = self._process.wait(10)
+        code = self._process.wait(60)
         self._output.close()
         return code
 
