@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from story.callers import TESTER, Answer, Caller, read_answers
+from story.callers import TESTER, Answer, Caller, course, read_answers
 from story.stage import Stage
 from story.story_lab import StoryLab, story_lab
 
@@ -122,12 +122,12 @@ class Act:
     def none_failed(self) -> bool:
         """Whether each request was answered with a 200; AssertionError says whose was not."""
         failed = [
-            f"{name}: {answer}, after {answers[place - 1] if place else 'nothing'}"
+            f"{name}: {answer}, answer {place + 1} of {len(answers)}, in {course(answers)}"
             for name, answers in self.seen.items()
             for place, answer in enumerate(answers)
             if answer.side == "failed"
         ]
-        assert not failed, "\n".join(failed)
+        assert not failed, "\n".join([*failed, self.found.get("sidecar", "")])
         return True
 
 
@@ -223,6 +223,13 @@ class MatrixStage(Stage):
         lines = [json.loads(line) for line in logs.splitlines()]
         return {line["dialect"] for line in lines if line.get("msg") == "routes"}
 
+    def sidecar(self, namespace: str) -> str:
+        """What the callers' Envoy has counted of its clusters for a namespace, and of requests for
+        which it had none."""
+        stats = f"http://127.0.0.1:9901/stats?usedonly&filter=no_cluster|no_route|{namespace}"
+        inside = TESTER.replace("-c loadtester", "-c kuma-sidecar")
+        return self.lab.sh(f"{inside} curl -s '{stats}'")
+
     def delete(self, namespace: str) -> None:
         """Delete the canary, and see that of its traffic nothing is left."""
         self.lab.sh(f"kubectl -n {namespace} delete canary/podinfo --timeout=90s")
@@ -236,6 +243,8 @@ def play(dialects: list[Dialect]) -> dict[str, Played]:
 
     def perform(scenes: Scenes, namespace: str, dialect: Dialect) -> None:
         for name, act in scenes(stage, namespace, dialect):
+            if act.count("failed"):
+                act.found["sidecar"] = stage.sidecar(namespace)
             played[dialect.name].acts[name] = act
 
     with story_lab("kuma-matrix", kuma, mode) as lab:
