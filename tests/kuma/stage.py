@@ -152,7 +152,7 @@ class MatrixStage(Stage):
         examples = dict.fromkeys(self.weights, EXAMPLES["weights"])
         super().__init__(lab, examples | dict.fromkeys(self.others, EXAMPLES["ab"]))
 
-    def manifest(self, namespace: str, example: str) -> str:
+    def manifest(self, namespace: str, example: str, interval: str = "1s") -> str:
         dialect = (self.weights | self.others)[namespace]
         canary = yaml.safe_load(super().manifest(namespace, example))
         spec = canary["spec"]
@@ -165,7 +165,7 @@ class MatrixStage(Stage):
         else:
             spec["revertOnDeletion"] = True
             # Nothing here is to fail, so what is hurried may find no samples for a while.
-            spec["analysis"] |= {"interval": "1s", "threshold": 20}
+            spec["analysis"] |= {"interval": interval, "threshold": 20}
         if example == EXAMPLES["mirror"]:
             spec["analysis"]["iterations"] = 10
         if example == EXAMPLES["affinity"] and "affinity" not in dialect.refuses:
@@ -181,9 +181,11 @@ class MatrixStage(Stage):
         spec["analysis"] = {"interval": "1s", "threshold": 5, "maxWeight": 50, "stepWeight": 25}
         return yaml.safe_dump(canary)
 
-    def try_next(self, namespace: str, strategy: str) -> None:
-        """Make the canary another example's, by an edit."""
-        self.lab.sh("kubectl apply -f -", stdin=self.manifest(namespace, EXAMPLES[strategy]))
+    def try_next(self, namespace: str, strategy: str, interval: str = "1s") -> None:
+        """Make the canary another example's, by an edit. What is to be looked at in mid-rollout
+        wants an ``interval`` that leaves a busy machine the time."""
+        manifest = self.manifest(namespace, EXAMPLES[strategy], interval)
+        self.lab.sh("kubectl apply -f -", stdin=manifest)
 
     def refusal(self, namespace: str) -> str:
         """Why the canary is not obeyed; empty when it is."""
@@ -224,11 +226,12 @@ class MatrixStage(Stage):
         return {line["dialect"] for line in lines if line.get("msg") == "routes"}
 
     def sidecar(self, namespace: str) -> str:
-        """What the callers' Envoy has counted of its clusters for a namespace, and of requests for
-        which it had none."""
+        """What the callers' Envoy has counted of its clusters for a namespace and of requests for
+        which it had none, and what it complained about."""
         stats = f"http://127.0.0.1:9901/stats?usedonly&filter=no_cluster|no_route|{namespace}"
         inside = TESTER.replace("-c loadtester", "-c kuma-sidecar")
-        return self.lab.sh(f"{inside} curl -s '{stats}'")
+        logs = TESTER.split(" exec ")[0] + " logs deployment/flagger-loadtester -c kuma-sidecar"
+        return self.lab.sh(f"{inside} curl -s '{stats}'; {logs}")
 
     def delete(self, namespace: str) -> None:
         """Delete the canary, and see that of its traffic nothing is left."""
@@ -323,11 +326,11 @@ def through_others(
         if strategy in dialect.refuses:
             yield strategy, refused(stage, namespace, strategy)
         else:
-            stage.try_next(namespace, strategy)
+            stage.try_next(namespace, strategy, "3s" if strategy == "affinity" else "1s")
             yield strategy, scene(stage, namespace)
     if "affinity" in dialect.refuses:
         # The version that was released while the canary was refused.
-        stage.try_next(namespace, "ab")
+        stage.try_next(namespace, "ab", "5s")
         stage.until(namespace, lambda status: status.get("iterations", 0) > 0, "an iteration")
     yield "finalise", finalise(stage, namespace)
     if dialect.provider:
@@ -436,6 +439,7 @@ def finalise(stage: MatrixStage, namespace: str) -> Act:
     )
     with calling(act, caller, insider):
         lab.until(lambda: caller.so_far and insider.so_far, 30, "answers")
+        act.found["phase"] = stage.status(namespace)["phase"]
         stage.delete(namespace)
         act.found["selector"] = lab.get(f"-n {namespace} service/podinfo")["spec"]["selector"]
         mark = caller.so_far

@@ -153,6 +153,7 @@ def test_finalise(dialect: Dialect, played: Played) -> None:
     """Deleted in mid-rollout, it gives the apex back to the target, and no caller notices."""
     act = played.act("finalise")
     assert act.none_failed()
+    assert act.found["phase"] == "Progressing"
     assert act.found["before"], "there was nothing to take away"
     assert act.found["selector"] == {"app": "podinfo"}
     for answers in act.seen.values():

@@ -14,6 +14,22 @@ def _await_adopted(scene: Scene) -> None:
     scene.canaries.until(lambda: scene.status().get("lastAppliedSpec", "").startswith("v1:"))
 
 
+def _await_scaled_down(scene: Scene) -> None:
+    """The target has no pods, and the operator has noted which generation of it that is: else it
+    could be anybody's edit."""
+
+    def noted() -> bool:
+        target = scene.deployments.latest["podinfo"]
+        generation = target["metadata"]["generation"]
+        return bool(
+            target["spec"]["replicas"] == 0
+            and scene.status().get("lastAppliedGeneration") == generation
+        )
+
+    scene.deployments.until(lambda: scene.deployments.latest["podinfo"]["spec"]["replicas"] == 0)
+    scene.canaries.until(noted)
+
+
 def _no_rollout(scene: Scene) -> None:
     told = scene.messages()
     assert not [one for one in told if "New revision" in one or "Restarting" in one], told
@@ -72,7 +88,7 @@ def test_another_form_of_hash_starts_nothing_at_rest(scene: Scene, end: str) -> 
     scene.peers.success = 100.0 if end == "Succeeded" else 0.0
     scene.release("v2")
     scene.await_phase(end)
-    scene.deployments.until(lambda: scene.deployments.latest["podinfo"]["spec"]["replicas"] == 0)
+    _await_scaled_down(scene)
     operator.stop()
 
     before = scene.phases(), scene.images("podinfo-primary"), scene.messages()
@@ -135,9 +151,7 @@ def test_an_upgrade_of_kubernetes_starts_nothing(scene: Scene, phase: str) -> No
         scene.peers.success = 100.0 if phase == "Succeeded" else 0.0
         scene.release("v2")
         scene.await_phase(phase)
-        scene.deployments.until(
-            lambda: scene.deployments.latest["podinfo"]["spec"]["replicas"] == 0
-        )
+        _await_scaled_down(scene)
     known = scene.status()["lastAppliedSpec"]
     phases, primary = scene.phases(), scene.images("podinfo-primary")
 

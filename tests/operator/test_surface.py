@@ -7,6 +7,7 @@ from collections import Counter
 
 import pytest
 
+from executor.process import Operator
 from executor.scene import Scene
 
 NAMES = {
@@ -31,13 +32,10 @@ def test_metrics_probes_and_logs(scene: Scene) -> None:
     scene.await_phase("Failed", "shop")
     assert operator.get("/healthz") == (200, "OK\n")
     assert operator.get("/readyz") == (200, "OK\n")
-    status, text = operator.get("/metrics")
-    assert status == 200
-    assert set(re.findall(r"^(\w+)", text, re.MULTILINE)) >= NAMES
     of = f'name="podinfo",namespace="{scene.namespace}"'
     at = f'namespace="{scene.namespace}"'
     kinds = 'analysis_status="completed",deployment_strategy="canary",'
-    for line in (
+    lines = {
         f"flagger_canary_status{{{of}}} 2.0",
         f"flagger_canary_total{{{at}}} 1.0",
         f'flagger_canary_weight{{{at},workload="podinfo-primary"}} 100.0',
@@ -45,15 +43,25 @@ def test_metrics_probes_and_logs(scene: Scene) -> None:
         f'flagger_canary_metric_analysis{{metric="request-success-rate",{of}}} 0.0',
         f"flagger_canary_successes_total{{{kinds}{of}}} 1.0",
         f"flagger_canary_failures_total{{{kinds}{of}}} 1.0",
-    ):
-        assert line in _sorted_labels(text), line
+    }
+    # An end is counted after it was saved.
+    deadline = time.monotonic() + 60
+    while missing := lines - set(_sorted_labels(text := _metrics(operator)).splitlines()):
+        assert time.monotonic() < deadline, missing
+    assert set(re.findall(r"^(\w+)", text, re.MULTILINE)) >= NAMES
     scene.within("delete", "canary", "shop")
     deadline = time.monotonic() + 60
-    while scene.namespace in (left := operator.get("/metrics")[1]):
+    while scene.namespace in (left := _metrics(operator)):
         assert time.monotonic() < deadline, left
     for line in operator.log():
         assert {"level", "ts", "msg"} <= set(line)
     assert f"shop.{scene.namespace}" in {line.get("canary") for line in operator.log()}
+
+
+def _metrics(operator: Operator) -> str:
+    status, text = operator.get("/metrics")
+    assert status == 200
+    return text
 
 
 def _sorted_labels(text: str) -> str:

@@ -81,6 +81,8 @@ class Pods:
     available: int
     current: bool
     """All pods run `revision` and are available."""
+    emptying: bool = False
+    """They were taken away, and the status still tells of them."""
     hopeless: bool = False
     origin: str | None = None
     configs: Mapping[str, str] = field(default_factory=dict)
@@ -203,6 +205,7 @@ class Cluster:
             self.released = True
 
     def settle_pods(self) -> None:
+        self.target.emptying = False
         for pods in (self.target, self.primary):
             if pods is not None and not pods.hopeless and pods.revision not in self.stubborn:
                 pods.available = pods.replicas
@@ -323,7 +326,7 @@ class Cluster:
             case e.ScaleTargetUp() | e.GiveBack() if self.gone:
                 return e.Failed("the target is not there")
             case e.ScaleTargetUp():
-                if self.target.replicas == 0:
+                if self.target.replicas == 0 and not self.target.emptying:
                     self.target.replicas, self.target.current = 1, False
                     self.target.generation += 1
             case e.ScaleTargetToZero():
@@ -371,6 +374,7 @@ class Cluster:
             raise BrokenInvariantError("the target lost its pods while traffic goes to them")
         if not self.route_settled:
             raise BrokenInvariantError("the target lost its pods before callers knew")
+        self.target.emptying = self.target.available > 0
         self.target.replicas = self.target.available = 0
         self.target.current = True
         self.target.generation += 1

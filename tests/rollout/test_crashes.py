@@ -117,6 +117,7 @@ def undisturbed() -> Cluster:
     """A cluster in which the first revision serves and a second one waits to be found."""
     cluster = Cluster(canary())
     drive(cluster, until={Phase.INITIALIZED})
+    cluster.settle_pods()
     cluster.edit_target("v1:b")
     return cluster
 

@@ -145,6 +145,11 @@ class KindWorld:
         assert found is not None
         return found
 
+    async def until_empty(self) -> None:
+        """Wait until the target has surely lost its pods, and may have others."""
+        kind = pod_kind(self.canary)
+        await self.until(lambda: not kind.emptying(self.canary, self.caches))
+
     async def until(self, holds: Callable[[], object]) -> None:
         async with asyncio.timeout(60):
             while not holds():

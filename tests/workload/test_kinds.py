@@ -85,6 +85,7 @@ async def test_a_daemonset_is_parked_woken_and_promoted(world: KindWorld) -> Non
     await world.release(DAEMONSETS, "play:v2")
     second = revision_of(world)
     assert second != first
+    await world.until_empty()
     assert await world.perform(scale_target_up) == ["DaemonSet/podinfo"]
     assert revision_of(world) == second
     await world.until(lambda: world.seen("podinfo").readiness.ready)
@@ -217,6 +218,7 @@ async def test_keda_is_paused_while_the_target_is_parked(world: KindWorld) -> No
     await world.change(SCALEDOBJECTS, "podinfo", stripped)
     assert await world.perform(reconcile_autoscaler, follow=False) == ["ScaledObject/podinfo"]
 
+    await world.until_empty()
     assert await world.perform(scale_target_up) == both
     found = await world.get(SCALEDOBJECTS, "podinfo")
     assert not found["metadata"].get("annotations")

@@ -83,6 +83,11 @@ class World:
         assert len(self.server.writes) == before
         return done
 
+    async def status(self, status: Any) -> None:
+        """Have the target's status."""
+        item = self.server.get(DEPLOYMENTS, "test", "podinfo")
+        await self.put(DEPLOYMENTS, {**item, "status": status})
+
     async def target(self, **spec: Any) -> None:
         item = self.server.get(DEPLOYMENTS, "test", "podinfo") or deployment()
         await self.put(DEPLOYMENTS, {**item, "spec": {**item["spec"], **spec}})
@@ -175,6 +180,23 @@ async def test_the_target_sleeps_and_wakes(world: World) -> None:
     assert world.server.writes[-1][2] == {"spec": {"replicas": 0}}
     await world.perform(scale_target_up)
     assert world.server.writes[-1][2] == {"spec": {"replicas": 2}}, "as many as the primary has"
+
+
+async def test_the_target_wakes_when_it_has_lost_its_pods(world: World) -> None:
+    """Woken sooner, it would for a moment count those that are going."""
+    await world.perform(reconcile_primary)
+    await world.perform(scale_target_to_zero)
+    generation = world.caches.deployments.get("test", "podinfo").metadata.generation  # type: ignore[union-attr]
+    counts = {"replicas": 2, "updatedReplicas": 2, "availableReplicas": 2}
+    for status in (
+        {"observedGeneration": generation - 1},
+        {"observedGeneration": generation, **counts},
+    ):
+        await world.status(status)
+        assert await world.perform(scale_target_up) == []
+    await world.status({"observedGeneration": generation})
+    await world.perform(scale_target_up)
+    assert world.server.writes[-1][2] == {"spec": {"replicas": 2}}
 
 
 @pytest.mark.parametrize(("minimum", "replicas"), [(3, 3), (1, 1), (None, 1)])

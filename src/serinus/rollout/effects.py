@@ -80,7 +80,7 @@ class ReconcileApex:
 
 @dataclass(frozen=True, slots=True)
 class ScaleTargetUp:
-    """Give the target its pods (no-op when it has replicas)."""
+    """Give the target its pods (no-op when it has replicas, or still pods that were taken away)."""
 
 
 @dataclass(frozen=True, slots=True)

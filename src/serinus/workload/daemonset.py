@@ -77,6 +77,13 @@ class DaemonSets:
         """Without the node selector that parks it."""
         return unparked(template)
 
+    def emptying(self, canary: Canary, caches: WorkloadCaches) -> bool:
+        """Whether the status of a parked target is still of a time before."""
+        target = self.find(caches, canary.namespace, canary.target_name)
+        if target is None or not target.spec.parked:
+            return False
+        return 0 < target.status.observed_generation < target.metadata.generation
+
     def waking(self, canary: Canary, caches: WorkloadCaches) -> Json | None:
         """Takes the node selector away."""
         target = self.find(caches, canary.namespace, canary.target_name)

@@ -61,6 +61,19 @@ class Deployments:
         """The template itself: a parked Deployment's is untouched."""
         return template
 
+    def emptying(self, canary: Canary, caches: WorkloadCaches) -> bool:
+        """Whether the status of a target without replicas still tells of pods, or of a time before.
+
+        It follows that of the ReplicaSet. Given its replicas back at once, it would for a moment
+        pass off the pods that are on their way out as those that were asked for.
+        """
+        target = self.find(caches, canary.namespace, canary.target_name)
+        if target is None or target.spec.replicas > 0:
+            return False
+        status = target.status
+        # One that has never been observed has no pods.
+        return status.replicas > 0 or 0 < status.observed_generation < target.metadata.generation
+
     def waking(self, canary: Canary, caches: WorkloadCaches) -> Json | None:
         """Replicas, for a target that has none."""
         target = self.find(caches, canary.namespace, canary.target_name)

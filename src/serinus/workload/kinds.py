@@ -52,6 +52,9 @@ class PodKind(Protocol):
     def own_template(self, template: Json) -> Json:
         """A target's pod template without what Serinus put there."""
 
+    def emptying(self, canary: Canary, caches: WorkloadCaches) -> bool:
+        """Whether a target whose pods were taken away still seems to have them."""
+
     def waking(self, canary: Canary, caches: WorkloadCaches) -> Json | None:
         """The patch that gives the target its pods."""
 

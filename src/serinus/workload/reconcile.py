@@ -324,13 +324,17 @@ async def _pause(
 
 
 async def scale_target_up(client: Client, caches: WorkloadCaches, canary: Canary) -> list[Written]:
-    """Give the target its pods; one that has some keeps them."""
+    """Give the target its pods; one that has some keeps them, and one that is just losing its pods
+    gets others when they are gone."""
     if is_service(canary):
         return []
     target_of(canary, caches)
+    kind = pod_kind(canary)
+    if kind.emptying(canary, caches):
+        return []
     # An autoscaler that is still paused would take the pods away again.
     done = await _pause(client, caches, canary, paused=False)
-    return [*done, *await _patch_target(client, canary, pod_kind(canary).waking(canary, caches))]
+    return [*done, *await _patch_target(client, canary, kind.waking(canary, caches))]
 
 
 async def scale_target_to_zero(
